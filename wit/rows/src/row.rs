@@ -62,6 +62,9 @@ impl Span {
 pub struct Entry<'a>(&'a [u8; ENTRY_SIZE]);
 
 impl<'a> Entry<'a> {
+    /// The row of zeros: topic 0, partition 0, nothing present.
+    pub const ZERO: Entry<'static> = Entry(&[0; ENTRY_SIZE]);
+
     /// The row that `bytes` begin with; `None` if they are fewer than 64.
     #[inline]
     pub fn of(bytes: &'a [u8]) -> Option<Self> {

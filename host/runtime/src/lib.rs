@@ -1,1 +1,27 @@
-//! (empty)
+//! The worker: connectors, their tasks, and every decision about a record's way between a plugin
+//! and RocketMQ.
+//!
+//! Policy lives here (when to retry, what to commit, when a task has failed); the mechanism is in
+//! the crates below. The order of two things is the whole promise: a source position becomes
+//! durable only after the broker confirmed everything before it, a sink offset only after the
+//! plugin's flush returned.
+//!
+//! This crate must never name wasmtime, a RocketMQ crate or the database, and never read a file
+//! or the environment of its own accord: the binary hands it what it needs.
+
+mod connector;
+mod delivery;
+mod error;
+mod failpoint;
+mod guest;
+mod mapping;
+mod settings;
+mod spec;
+mod status;
+mod worker;
+
+pub use error::WorkerError;
+pub use settings::{Dependencies, Restart, Tuning, WorkerSettings};
+pub use spec::name::check_name;
+pub use status::{ConnectorInfo, PluginInfo, Readiness, State, TaskInfo};
+pub use worker::{Put, Worker};

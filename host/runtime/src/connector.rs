@@ -1,0 +1,81 @@
+//! One connector: its plan, its tasks, and what happens when one of them fails.
+//!
+//! A supervisor owns the tasks and takes orders one at a time; nobody else starts or stops a
+//! task. It decides when to try again; what a task does is the delivery part's business.
+
+mod backoff;
+mod board;
+mod plan;
+mod supervisor;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_store::Target;
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use board::Board;
+pub(crate) use plan::{Plan, PlanError, plan};
+
+use crate::settings::{Dependencies, WorkerSettings};
+use crate::spec::Spec;
+
+/// What all connectors of a worker share.
+pub(crate) struct Shared {
+    pub(crate) settings: WorkerSettings,
+    pub(crate) deps: Dependencies,
+}
+
+enum Order {
+    Pause,
+    /// Run; tasks that had given up try again.
+    Resume,
+    Replace(Box<Plan>),
+    Stop(Duration),
+}
+
+/// The handle of a running supervisor.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) board: Arc<Board>,
+    orders: mpsc::Sender<(Order, oneshot::Sender<()>)>,
+}
+
+impl Connector {
+    /// Starts a supervisor. Without a plan it makes one itself, and again until it succeeds.
+    pub(crate) fn start(shared: Arc<Shared>, spec: Arc<Spec>, plan: Option<Plan>, target: Target) -> Self {
+        let board = Arc::new(Board::new(&spec, &shared.settings.id));
+        let (orders, inbox) = mpsc::channel(8);
+        let supervisor = supervisor::Supervisor::new(shared, spec, plan, target, board.clone(), inbox);
+        tokio::spawn(supervisor.run());
+        Self { board, orders }
+    }
+
+    async fn order(&self, order: Order) {
+        let (done, finished) = oneshot::channel();
+        // a supervisor that is gone has stopped already, which is all an order could ask of it
+        if self.orders.send((order, done)).await.is_ok() && finished.await.is_err() {
+            tracing::debug!("a supervisor ended before it answered");
+        }
+    }
+
+    /// Drains and ends all tasks; they stay away until resumed.
+    pub(crate) async fn pause(&self) {
+        self.order(Order::Pause).await;
+    }
+
+    /// Starts all tasks, also those that had given up.
+    pub(crate) async fn resume(&self) {
+        self.order(Order::Resume).await;
+    }
+
+    /// Drains the tasks and goes on with another configuration.
+    pub(crate) async fn replace(&self, plan: Plan) {
+        self.order(Order::Replace(Box::new(plan))).await;
+    }
+
+    /// Drains and ends the tasks and the supervisor, by force after `deadline`.
+    pub(crate) async fn stop(&self, deadline: Duration) {
+        self.order(Order::Stop(deadline)).await;
+    }
+}

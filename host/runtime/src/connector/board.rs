@@ -1,0 +1,125 @@
+//! What a connector shows of itself. Written by its supervisor and tasks, read by anyone, never
+//! held across an await.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connect_sandbox::{OptionKind, Role};
+use tokio::sync::Notify;
+
+use super::Plan;
+use crate::delivery::Report;
+use crate::spec::{Spec, keys};
+use crate::status::{ConnectorInfo, REDACTED, State, TaskInfo};
+
+/// The notice board of one connector.
+pub(crate) struct Board {
+    info: Mutex<ConnectorInfo>,
+    /// Rung when a task asks for a new plan.
+    pub(crate) replan: Notify,
+}
+
+impl Board {
+    pub(crate) fn new(spec: &Spec, worker_id: &str) -> Self {
+        let info = ConnectorInfo {
+            name: spec.name.to_string(),
+            role: Some(spec.plugin.role()),
+            config: redacted(&spec.config, |key| spec.secrets.contains(key)),
+            state: State::Unassigned,
+            reason: None,
+            warnings: spec.warnings.clone(),
+            worker_id: worker_id.to_owned(),
+            tasks: Vec::new(),
+        };
+        Self { info: Mutex::new(info), replan: Notify::new() }
+    }
+
+    /// The board of a connector that cannot even be understood, such as one whose plugin is gone.
+    pub(crate) fn broken(info: ConnectorInfo) -> Self {
+        Self { info: Mutex::new(info), replan: Notify::new() }
+    }
+
+    pub(crate) fn read(&self) -> ConnectorInfo {
+        self.with(|info| info.clone())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut ConnectorInfo) -> T) -> T {
+        act(&mut self.info.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The connector's own state.
+    pub(crate) fn connector(&self, state: State, reason: Option<String>) {
+        self.with(|info| {
+            info.state = state;
+            info.reason = reason;
+        });
+    }
+
+    /// Shows a new plan: its configuration and tasks, none of them running yet.
+    pub(crate) fn planned(&self, plan: &Plan) {
+        let spec = &plan.spec;
+        let secret = |key: &str| {
+            let options = &spec.plugin.description().options;
+            options.iter().any(|option| option.kind == OptionKind::Secret && keys::covers(&option.key, key))
+        };
+        let tasks = plan.tasks.iter().zip(0..).map(|(settings, id)| {
+            let mut config: BTreeMap<String, String> = settings.iter().cloned().collect();
+            config.insert("task.id".into(), format!("{}", id));
+            for key in ["connector.class", "connect.topicname", "connect.topicnames"] {
+                if let Some(value) = spec.config.get(key) {
+                    config.insert(key.to_owned(), value.clone());
+                }
+            }
+            TaskInfo { id, state: State::Unassigned, reason: None, config: redacted(&config, secret) }
+        });
+        self.with(|info| {
+            info.role = Some(spec.plugin.role());
+            info.config = redacted(&spec.config, |key| spec.secrets.contains(key));
+            info.warnings = spec.warnings.clone();
+            info.tasks = tasks.collect();
+        });
+    }
+
+    /// The state of one task.
+    pub(crate) fn task(&self, id: u32, state: State, reason: Option<String>) {
+        self.with(|info| {
+            if let Some(task) = info.tasks.iter_mut().find(|task| task.id == id) {
+                task.state = state;
+                task.reason = reason;
+            }
+        });
+    }
+
+    /// The state of all tasks.
+    pub(crate) fn tasks(&self, state: State) {
+        self.with(|info| {
+            for task in &mut info.tasks {
+                task.state = state;
+                task.reason = None;
+            }
+        });
+    }
+}
+
+fn redacted(config: &BTreeMap<String, String>, secret: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+    config
+        .iter()
+        .map(|(key, value)| (key.clone(), if secret(key) { REDACTED.to_owned() } else { value.clone() }))
+        .collect()
+}
+
+/// One task's way to the board.
+pub(crate) struct TaskReport {
+    pub(crate) board: Arc<Board>,
+    pub(crate) task: u32,
+}
+
+impl Report for TaskReport {
+    fn running(&self, waiting: Option<String>) {
+        self.board.task(self.task, State::Running, waiting);
+    }
+
+    fn reconfigure(&self) {
+        self.board.replan.notify_one();
+    }
+}

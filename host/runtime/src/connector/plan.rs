@@ -1,0 +1,126 @@
+//! From a configuration to tasks: what the plugin needs, what it is granted, whether it likes its
+//! settings, and how it splits them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_sandbox::{Access, CallError, Plugin};
+
+use super::Shared;
+use crate::error::WorkerError;
+use crate::spec::{Flow, Spec};
+
+type Settings = Vec<(String, String)>;
+
+/// A connector split into tasks.
+pub(crate) struct Plan {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) access: Access,
+    /// Access of the sink of a direct connector.
+    pub(crate) sink_access: Access,
+    pub(crate) tasks: Vec<Arc<Settings>>,
+    /// When to ask for the tasks again.
+    pub(crate) recheck: Option<Duration>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error("{0}")]
+    Denied(String),
+    #[error("{}", .0.join("; "))]
+    Invalid(Vec<String>),
+    #[error("the plugin `{plugin}` cannot plan its tasks")]
+    Plugin {
+        plugin: String,
+        #[source]
+        source: CallError,
+    },
+    #[error("the plugin's instance ended unexpectedly")]
+    Gone,
+}
+
+impl PlanError {
+    pub(crate) fn for_request(self, name: &str) -> WorkerError {
+        let name = name.to_owned();
+        match self {
+            Self::Denied(reason) => WorkerError::NotAllowed { name, reason },
+            Self::Invalid(problems) => WorkerError::Invalid { name, problems },
+            other => WorkerError::Invalid { name, problems: vec![other.story()] },
+        }
+    }
+
+    /// The error with its causes, in one line.
+    pub(crate) fn story(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Whether a later try may succeed without anyone changing the configuration.
+    pub(crate) fn may_pass(&self) -> bool {
+        !matches!(self, Self::Invalid(_))
+    }
+}
+
+/// Makes the plan of a connector. Guest code runs on the guests' runtime.
+pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanError> {
+    let (access, plan) = side(shared, &spec.plugin, &spec.settings, spec.max_tasks).await?;
+    let (sink_access, tasks) = match &spec.flow {
+        Flow::Direct { sink, sink_settings, .. } => {
+            let (access, _) = side(shared, sink, sink_settings, 1).await?;
+            (access, plan.tasks)
+        }
+        Flow::Source { .. } | Flow::Sink { .. } => (Access::default(), plan.tasks),
+    };
+    let most = usize::try_from(spec.max_tasks).unwrap_or(usize::MAX);
+    if tasks.is_empty() || tasks.len() > most {
+        let found = tasks.len();
+        return Err(PlanError::Invalid(vec![format!(
+            "the plugin split its work into {found} tasks; `max.tasks` allows 1 to {most}"
+        )]));
+    }
+    Ok(Plan { spec, access, sink_access, tasks: tasks.into_iter().map(Arc::new).collect(), recheck: plan.recheck })
+}
+
+async fn side(
+    shared: &Shared,
+    plugin: &Plugin,
+    settings: &Settings,
+    max_tasks: u32,
+) -> Result<(Access, connect_sandbox::Plan), PlanError> {
+    let name = plugin.description().name.clone();
+    let failed = |source: CallError| match source {
+        CallError::Invalid { problems, .. } => {
+            PlanError::Invalid(problems.into_iter().map(|problem| format!("`{}`: {}", problem.key, problem.reason)).collect())
+        }
+        source => PlanError::Plugin { plugin: name.clone(), source },
+    };
+    let grants = shared.settings.grants.clone();
+    let (plugin, settings) = (plugin.clone(), settings.clone());
+    let asked = shared.deps.guests.spawn(async move {
+        let needs = plugin.needs(&settings).await.map_err(Asked::Call)?;
+        let access = grants.allow(&plugin.description().name, &needs).map_err(|denied| Asked::Denied(denied.to_string()))?;
+        let problems = plugin.validate(&settings, &access).await.map_err(Asked::Call)?;
+        if !problems.is_empty() {
+            let texts = problems.into_iter().map(|problem| format!("`{}`: {}", problem.key, problem.reason));
+            return Err(Asked::Problems(texts.collect()));
+        }
+        let plan = plugin.task_settings(&settings, max_tasks, &access).await.map_err(Asked::Call)?;
+        Ok((access, plan))
+    });
+    match asked.await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(Asked::Call(source))) => Err(failed(source)),
+        Ok(Err(Asked::Denied(reason))) => Err(PlanError::Denied(reason)),
+        Ok(Err(Asked::Problems(problems))) => Err(PlanError::Invalid(problems)),
+        Err(_) => Err(PlanError::Gone),
+    }
+}
+
+enum Asked {
+    Call(CallError),
+    Denied(String),
+    Problems(Vec<String>),
+}

@@ -1,0 +1,365 @@
+//! The supervisor's loop: keeps the tasks of one connector as its target says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_store::Target;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::board::{Board, TaskReport};
+use super::{Order, Plan, Shared, backoff, plan};
+use crate::delivery::{Careful, TaskContext, TaskError, direct, sink, source};
+use crate::spec::{Flow, Spec};
+use crate::status::State;
+
+/// Longest time tasks get to end before a pause or a new configuration goes on without them.
+const STOP: Duration = Duration::from_secs(30);
+/// How long without a timer a supervisor waits for its next event.
+const FAR: Duration = Duration::from_secs(3_600);
+/// Suspicious batches in a row after which it counts as a failure like any other.
+const SUSPICIONS: u32 = 3;
+
+/// Where one task stands.
+enum Stand {
+    /// To be started at this moment.
+    Due(Instant),
+    Running(Instant),
+    /// Not to be started without an order.
+    GivenUp,
+}
+
+struct Slot {
+    stand: Stand,
+    failures: u32,
+    suspicions: u32,
+    careful: Careful,
+}
+
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    spec: Arc<Spec>,
+    plan: Option<Plan>,
+    target: Target,
+    board: Arc<Board>,
+    inbox: mpsc::Receiver<(Order, oneshot::Sender<()>)>,
+    slots: Vec<Slot>,
+    tasks: JoinSet<Result<(), TaskError>>,
+    numbers: HashMap<Id, u32>,
+    stop: CancellationToken,
+    plan_failures: u32,
+    plan_due: Option<Instant>,
+    recheck_due: Option<Instant>,
+}
+
+type Ended = Result<(Id, Result<(), TaskError>), JoinError>;
+
+enum Event {
+    Order(Order, oneshot::Sender<()>),
+    Ended(Ended),
+    Replan,
+    Time,
+    /// Nobody can give orders any more.
+    Alone,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        spec: Arc<Spec>,
+        plan: Option<Plan>,
+        target: Target,
+        board: Arc<Board>,
+        inbox: mpsc::Receiver<(Order, oneshot::Sender<()>)>,
+    ) -> Self {
+        Self {
+            shared,
+            spec,
+            plan: None,
+            target,
+            board,
+            inbox,
+            slots: Vec::new(),
+            tasks: JoinSet::new(),
+            numbers: HashMap::new(),
+            stop: CancellationToken::new(),
+            plan_failures: 0,
+            plan_due: Some(Instant::now()),
+            recheck_due: None,
+        }
+        .with(plan)
+    }
+
+    fn with(mut self, plan: Option<Plan>) -> Self {
+        if let Some(plan) = plan {
+            self.adopt(plan);
+        }
+        if self.target == Target::Paused {
+            self.board.connector(State::Paused, None);
+            self.board.tasks(State::Paused);
+        }
+        self
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            if self.target == Target::Running {
+                self.make_plan().await;
+                self.start_due();
+            }
+            let event = self.next().await;
+            match event {
+                Event::Order(order, done) => {
+                    let last = matches!(order, Order::Stop(_));
+                    self.obey(order).await;
+                    if done.send(()).is_err() {
+                        tracing::debug!(connector = %self.spec.name, "nobody waits for the order's end");
+                    }
+                    if last {
+                        return;
+                    }
+                }
+                Event::Ended(ended) => self.ended(ended),
+                Event::Replan => self.replan().await,
+                Event::Time => {}
+                Event::Alone => {
+                    self.end_tasks(STOP).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let now = Instant::now();
+        let mut due = now + FAR;
+        if self.target == Target::Running {
+            let starts = self.slots.iter().filter_map(|slot| match slot.stand {
+                Stand::Due(at) => Some(at),
+                Stand::Running(_) | Stand::GivenUp => None,
+            });
+            let plans = self.plan_due.filter(|_| self.plan.is_none());
+            due = starts.chain(plans).fold(due, Instant::min);
+        }
+        let recheck = self.recheck_due.filter(|_| self.target == Target::Running).unwrap_or(now + FAR);
+        tokio::select! {
+            biased;
+            order = self.inbox.recv() => match order {
+                Some((order, done)) => Event::Order(order, done),
+                None => Event::Alone,
+            },
+            Some(ended) = self.tasks.join_next_with_id() => Event::Ended(ended),
+            () = self.board.replan.notified() => Event::Replan,
+            () = tokio::time::sleep_until(recheck) => Event::Replan,
+            () = tokio::time::sleep_until(due) => Event::Time,
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Pause => {
+                self.target = Target::Paused;
+                self.end_tasks(STOP).await;
+                self.board.connector(State::Paused, None);
+                self.board.tasks(State::Paused);
+            }
+            Order::Resume => {
+                self.target = Target::Running;
+                self.plan_failures = 0;
+                self.plan_due = Some(Instant::now());
+                for slot in &mut self.slots {
+                    if !matches!(slot.stand, Stand::Running(_)) {
+                        slot.stand = Stand::Due(Instant::now());
+                        slot.failures = 0;
+                    }
+                }
+                if self.plan.is_some() {
+                    self.board.connector(State::Running, None);
+                }
+            }
+            Order::Replace(plan) => {
+                self.end_tasks(STOP).await;
+                self.adopt(*plan);
+                if self.target == Target::Paused {
+                    self.board.connector(State::Paused, None);
+                    self.board.tasks(State::Paused);
+                }
+            }
+            Order::Stop(deadline) => {
+                self.end_tasks(deadline).await;
+                self.board.connector(State::Stopped, None);
+                self.board.tasks(State::Stopped);
+            }
+        }
+    }
+
+    /// Makes a plan where there is none and it is time to.
+    async fn make_plan(&mut self) {
+        if self.plan.is_some() || self.plan_due.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        match plan(&self.shared, self.spec.clone()).await {
+            Ok(plan) => self.adopt(plan),
+            Err(error) => {
+                self.plan_failures += 1;
+                let restart = &self.shared.settings.restart;
+                let pause = error.may_pass().then(|| backoff::pause(restart, self.plan_failures, self.seed())).flatten();
+                self.plan_due = pause.map(|pause| Instant::now() + pause);
+                let story = error.story();
+                tracing::error!(connector = %self.spec.name, error = story, "the connector cannot be planned");
+                self.board.connector(State::Failed, Some(format!("{story}; {}", next_try(pause))));
+            }
+        }
+    }
+
+    fn adopt(&mut self, plan: Plan) {
+        let now = Instant::now();
+        self.spec = plan.spec.clone();
+        self.recheck_due = plan.recheck.map(|after| now + after);
+        self.slots = plan
+            .tasks
+            .iter()
+            .map(|_| Slot { stand: Stand::Due(now), failures: 0, suspicions: 0, careful: Careful::new() })
+            .collect();
+        self.board.planned(&plan);
+        self.board.connector(State::Running, None);
+        self.plan_failures = 0;
+        self.plan = Some(plan);
+    }
+
+    /// Asks the plugin for its tasks again and goes over to them if they differ.
+    async fn replan(&mut self) {
+        let Some(current) = &self.plan else { return };
+        if self.target != Target::Running {
+            return;
+        }
+        self.recheck_due = current.recheck.map(|after| Instant::now() + after);
+        match plan(&self.shared, self.spec.clone()).await {
+            Ok(fresh) if fresh.tasks != current.tasks => {
+                tracing::info!(connector = %self.spec.name, tasks = fresh.tasks.len(), "the plugin split its work anew");
+                self.end_tasks(STOP).await;
+                self.adopt(fresh);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(connector = %self.spec.name, error = error.story(), "the tasks could not be planned anew; the present ones go on");
+            }
+        }
+    }
+
+    fn start_due(&mut self) {
+        let Some(plan) = &self.plan else { return };
+        let now = Instant::now();
+        let count = u32::try_from(plan.tasks.len()).unwrap_or(u32::MAX);
+        for (number, (slot, settings)) in (0..).zip(self.slots.iter_mut().zip(&plan.tasks)) {
+            if !matches!(slot.stand, Stand::Due(at) if at <= now) {
+                continue;
+            }
+            let context = TaskContext {
+                spec: plan.spec.clone(),
+                task: number,
+                tasks: count,
+                settings: settings.clone(),
+                access: plan.access.clone(),
+                sink_access: plan.sink_access.clone(),
+                limits: self.shared.settings.limits.clone(),
+                tuning: self.shared.settings.tuning.clone(),
+                broker: self.shared.deps.broker.clone(),
+                store: self.shared.deps.store.clone(),
+                guests: self.shared.deps.guests.clone(),
+                stop: self.stop.clone(),
+                report: Arc::new(TaskReport { board: self.board.clone(), task: number }),
+                careful: slot.careful.clone(),
+            };
+            let handle = match &plan.spec.flow {
+                Flow::Source { .. } => self.tasks.spawn(source::run(context)),
+                Flow::Sink { .. } => self.tasks.spawn(sink::run(context)),
+                Flow::Direct { .. } => self.tasks.spawn(direct::run(context)),
+            };
+            self.numbers.insert(handle.id(), number);
+            slot.stand = Stand::Running(now);
+        }
+    }
+
+    /// Tells the tasks to stop, waits for them, and ends by force those that do not.
+    async fn end_tasks(&mut self, deadline: Duration) {
+        self.stop.cancel();
+        let until = Instant::now() + deadline;
+        while let Ok(Some(ended)) = tokio::time::timeout_at(until, self.tasks.join_next_with_id()).await {
+            self.ended(ended);
+        }
+        if !self.tasks.is_empty() {
+            tracing::warn!(connector = %self.spec.name, tasks = self.tasks.len(), "tasks that did not end in time are ended by force; what they had not committed comes again");
+            self.tasks.shutdown().await;
+        }
+        self.numbers.clear();
+        self.stop = CancellationToken::new();
+        for slot in &mut self.slots {
+            if matches!(slot.stand, Stand::Running(_)) {
+                slot.stand = Stand::Due(Instant::now());
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        let (id, result) = match ended {
+            Ok((id, result)) => (id, result.map_err(Some)),
+            Err(error) => (error.id(), Err(None)),
+        };
+        let Some(number) = self.numbers.remove(&id) else { return };
+        let seed = self.seed();
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let now = Instant::now();
+        let ran = match slot.stand {
+            Stand::Running(since) => now.duration_since(since),
+            Stand::Due(_) | Stand::GivenUp => Duration::ZERO,
+        };
+        let restart = &self.shared.settings.restart;
+        let error = match result {
+            Ok(()) => {
+                slot.stand = Stand::Due(now);
+                return;
+            }
+            Err(error) => error,
+        };
+        let (story, last) = match &error {
+            Some(error) => (error.story(), error.final_word()),
+            None => ("the task ended by a fault in the worker itself; see its log".to_owned(), false),
+        };
+        if ran >= restart.healthy {
+            slot.failures = 0;
+            slot.suspicions = 0;
+        }
+        if let Some(TaskError::Suspect { careful, .. }) = &error {
+            slot.careful.extend(careful.iter().map(|(queue, end)| (queue.clone(), *end)));
+            slot.suspicions += 1;
+            if slot.suspicions <= SUSPICIONS {
+                tracing::warn!(connector = %self.spec.name, task = number, error = story, "a batch failed; its records follow one at a time");
+                slot.stand = Stand::Due(now);
+                return;
+            }
+        }
+        slot.failures += 1;
+        let pause = if last { None } else { backoff::pause(restart, slot.failures, seed ^ u64::from(number)) };
+        slot.stand = pause.map_or(Stand::GivenUp, |pause| Stand::Due(now + pause));
+        tracing::error!(connector = %self.spec.name, task = number, error = story, "the task failed");
+        self.board.task(number, State::Failed, Some(format!("{story}; {}", next_try(pause))));
+    }
+
+    /// Something that differs between connectors and moments, for spreading restarts.
+    fn seed(&self) -> u64 {
+        let name = self.spec.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        name.wrapping_add(u64::from(self.plan_failures)).wrapping_add(self.slots.iter().map(|slot| u64::from(slot.failures)).sum())
+    }
+}
+
+fn next_try(pause: Option<Duration>) -> String {
+    match pause {
+        Some(pause) => format!("next try in {:.1} s", pause.as_secs_f64()),
+        None => "it stays so until it is resumed or its configuration is changed".to_owned(),
+    }
+}

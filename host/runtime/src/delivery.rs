@@ -1,0 +1,72 @@
+//! How tasks move records: from a plugin to topics, from topics to a plugin, from plugin to plugin.
+//!
+//! Each task is one future that owns its instance, its position in the stream and everything in
+//! flight. It ends when it is told to, after a drain, or with a [`TaskError`] that says what went
+//! wrong with which record. Starting again is the connector's business, not a task's.
+
+pub(crate) mod direct;
+pub(crate) mod error;
+pub(crate) mod sink;
+pub(crate) mod source;
+
+use std::sync::Arc;
+
+use connect_broker::Broker;
+use connect_sandbox::{Access, Limits};
+use connect_store::Store;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use error::{Careful, TaskError};
+
+use crate::settings::Tuning;
+use crate::spec::Spec;
+
+/// What a task is given to work with.
+#[derive(Clone)]
+pub(crate) struct TaskContext {
+    pub(crate) spec: Arc<Spec>,
+    /// Number of this task, and of how many.
+    pub(crate) task: u32,
+    pub(crate) tasks: u32,
+    /// What `task-settings` answered for this task.
+    pub(crate) settings: Arc<Vec<(String, String)>>,
+    pub(crate) access: Access,
+    /// Access of the sink's side of a direct task.
+    pub(crate) sink_access: Access,
+    pub(crate) limits: Limits,
+    pub(crate) tuning: Tuning,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) store: Store,
+    pub(crate) guests: Handle,
+    /// Cancelled when the task shall drain and end.
+    pub(crate) stop: CancellationToken,
+    /// What to say while running: running, or waiting for something.
+    pub(crate) report: Arc<dyn Report>,
+    /// Stretches of queues that are to be put record by record.
+    pub(crate) careful: Careful,
+}
+
+/// What a running task tells of itself.
+pub(crate) trait Report: Send + Sync {
+    /// The task is up; `waiting` says for what, if it can do nothing at the moment.
+    fn running(&self, waiting: Option<String>);
+    /// The plugin asks for its task settings to be computed again.
+    fn reconfigure(&self);
+}
+
+impl TaskContext {
+    /// Names the task in errors: plugin, connector and number.
+    pub(crate) fn who(&self) -> String {
+        let plugin = &self.spec.plugin.description().name;
+        format!("plugin `{plugin}`, connector `{}`, task {}", self.spec.name, self.task)
+    }
+
+    pub(crate) fn batch_records(&self) -> u32 {
+        self.spec.sizes.batch_records.unwrap_or(self.tuning.batch_records)
+    }
+
+    pub(crate) fn batch_bytes(&self) -> u32 {
+        self.spec.sizes.batch_bytes.unwrap_or(self.tuning.batch_bytes)
+    }
+}

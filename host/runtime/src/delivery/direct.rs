@@ -1,0 +1,214 @@
+//! From a source straight to a sink, without a topic: poll, put, flush, and only then the
+//! positions. What the sink cannot take now is put again; nothing passes it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use connect_record::{Batch, Queue, QueueOffset};
+use connect_rows::{Builder, Parts};
+use connect_sandbox::{CallError, Polled};
+
+use super::sink::{self, Desk};
+use super::source::{self, Progress, Tracker, topic_of};
+use super::{TaskContext, TaskError};
+use crate::failpoint::{self, Point};
+use crate::guest::{Failed, SinkGuest, SourceGuest};
+use crate::mapping::MappingError;
+use crate::spec::Flow;
+
+/// Shortest pause after a plugin asked to be called again.
+const SHORTEST_RETRY: Duration = Duration::from_millis(50);
+
+/// Runs a direct task until it is stopped or fails.
+pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
+    let Flow::Direct { sink: plugin, sink_settings, topic } = &ctx.spec.flow else { return Ok(()) };
+    let Some(source) = source::open(&ctx).await? else { return Ok(()) };
+    let queue = Queue::new(topic.as_deref().unwrap_or("direct"), "", 0);
+    let begin = [QueueOffset { queue: queue.clone(), next: 0 }];
+    let opened = sink::open(&ctx, plugin, ctx.sink_access.clone(), sink_settings, Desk::default(), &begin).await?;
+    let Some((sink, _)) = opened else { return Ok(()) };
+    ctx.report.running(None);
+    let mut job = Job { ctx: &ctx, source: &source, sink: &sink, queue, next: 0, topic: topic.as_deref() };
+    let ended = job.work().await;
+    if ended.is_ok() {
+        source::close(&ctx, &source).await;
+        match tokio::time::timeout(ctx.tuning.drain, sink.close()).await {
+            Ok(Ok(())) => {}
+            _ => tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "the sink's close failed or took too long"),
+        }
+    }
+    ended
+}
+
+struct Job<'a> {
+    ctx: &'a TaskContext,
+    source: &'a SourceGuest,
+    sink: &'a SinkGuest,
+    queue: Queue,
+    /// Running number of the next record, which stands in for a queue offset.
+    next: u64,
+    topic: Option<&'a str>,
+}
+
+impl Job<'_> {
+    async fn work(&mut self) -> Result<(), TaskError> {
+        let mut polling = None;
+        loop {
+            let poll = polling.get_or_insert_with(|| {
+                self.source.poll(self.ctx.batch_records(), self.ctx.batch_bytes(), self.ctx.tuning.poll_wait)
+            });
+            let polled = tokio::select! {
+                () = self.ctx.stop.cancelled() => return Ok(()),
+                polled = poll => polled,
+            };
+            polling = None;
+            let polled = match polled {
+                Ok(polled) => polled,
+                Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                    self.ctx.report.running(Some(format!("waiting to poll: {reason}")));
+                    if self.pause(after).await {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                Err(failed) => return Err(failed.at(self.ctx.who())),
+            };
+            let wait = polled.wait;
+            if !self.deliver(polled).await? {
+                return Ok(());
+            }
+            if !wait.is_zero() && self.pause(wait).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits; true when the task was stopped meanwhile.
+    async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(time.max(SHORTEST_RETRY)) => false,
+            () = self.ctx.stop.cancelled() => true,
+        }
+    }
+
+    /// Puts, flushes and commits one batch; false when stopped before it was durable.
+    async fn deliver(&mut self, polled: Polled) -> Result<bool, TaskError> {
+        let Polled { batch, points, forget, .. } = polled;
+        if !batch.is_empty() {
+            let parts = self.parts(&batch)?;
+            let place = self.place(&batch);
+            let rejected = loop {
+                match self.sink.put(parts.clone()).await {
+                    Ok(rejected) => break rejected,
+                    Err(failed) => {
+                        if !self.again(failed, &place).await? {
+                            return Ok(false);
+                        }
+                    }
+                }
+            };
+            for rejection in rejected {
+                let record = usize::try_from(rejection.index).ok().and_then(|index| batch.record(index));
+                let partition = record.map(|record| record.partition().to_owned()).unwrap_or_default();
+                let place = format!("{}, partition `{partition}`, record {}", self.ctx.who(), rejection.index);
+                if !self.ctx.spec.skip_bad_records {
+                    return Err(TaskError::Rejected { place, reason: rejection.reason });
+                }
+                tracing::warn!(%place, reason = rejection.reason, "a record the sink rejects is skipped");
+            }
+            failpoint::pass(Point::PutFlush);
+            loop {
+                match self.sink.flush().await {
+                    Ok(_) => break,
+                    Err(failed) => {
+                        if !self.again(failed, &place).await? {
+                            return Ok(false);
+                        }
+                    }
+                }
+            }
+            self.next += batch.len() as u64;
+        }
+        self.commit(&batch, points, forget).await?;
+        Ok(true)
+    }
+
+    /// After a failed call: true to repeat it, false when stopped.
+    async fn again(&self, failed: Failed, place: &str) -> Result<bool, TaskError> {
+        match failed {
+            Failed::Call(CallError::Retriable { reason, after, .. }) => {
+                self.ctx.report.running(Some(format!("the sink waits: {reason}")));
+                Ok(!self.pause(after).await)
+            }
+            failed => Err(failed.at(place)),
+        }
+    }
+
+    async fn commit(
+        &self,
+        batch: &Batch,
+        points: Vec<connect_record::ResumePoint>,
+        forget: Vec<String>,
+    ) -> Result<(), TaskError> {
+        let mut tracker = Tracker::default();
+        let number = tracker.begin();
+        for record in batch.records() {
+            let ticket = tracker.enter(number, record.partition(), record.position());
+            tracker.confirm(ticket);
+        }
+        tracker.end(number, points, forget);
+        let Progress { points, forget } = tracker.take();
+        if points.is_empty() && forget.is_empty() {
+            return Ok(());
+        }
+        failpoint::pass(Point::FlushOffset);
+        let stored: Vec<(String, Bytes)> =
+            points.iter().map(|point| (point.partition.clone(), point.position.clone())).collect();
+        self.ctx
+            .store
+            .commit_positions(&self.ctx.spec.name, &stored, &forget)
+            .await
+            .map_err(|source| TaskError::Store { step: "storing source positions", source })?;
+        match self.source.committed(points).await {
+            Ok(()) | Err(Failed::Call(CallError::Retriable { .. })) => Ok(()),
+            Err(failed) => Err(failed.at(self.ctx.who())),
+        }
+    }
+
+    /// The batch as a sink sees it: its own offsets, the topic where a record names none.
+    fn parts(&self, batch: &Batch) -> Result<Parts, TaskError> {
+        let mut builder = Builder::new();
+        let partition = self.queue.partition_name();
+        for (record, offset) in batch.records().zip(self.next..) {
+            let place = || format!("{}, partition `{}`", self.ctx.who(), record.partition());
+            let Some(topic) = topic_of(&record, self.topic.or(Some("direct"))) else { continue };
+            let mut row =
+                builder.add().topic(topic).partition(&partition).offset(offset).timestamp(record.timestamp());
+            if let Some(key) = record.key() {
+                row = row.key(&key);
+            }
+            if let Some(schema) = record.key_schema() {
+                row = row.key_schema(schema.document());
+            }
+            if let Some(value) = record.value() {
+                row = row.value(&value);
+            }
+            if let Some(schema) = record.value_schema() {
+                row = row.value_schema(schema.document());
+            }
+            for (name, value) in record.headers() {
+                row = row.header(name, &value);
+            }
+            row.finish().map_err(|error| TaskError::Record {
+                place: place(),
+                source: MappingError::TooLarge(error.to_string()),
+            })?;
+        }
+        Ok(builder.finish())
+    }
+
+    fn place(&self, batch: &Batch) -> String {
+        let partition = batch.record(0).map(|record| record.partition().to_owned()).unwrap_or_default();
+        format!("{}, {} records from partition `{partition}`", self.ctx.who(), batch.len())
+    }
+}

@@ -1,0 +1,89 @@
+//! How a task ends when it does not end well, and what the next run must know of it.
+
+use std::collections::HashMap;
+
+use connect_broker::BrokerError;
+use connect_record::Queue;
+use connect_sandbox::CallError;
+use connect_store::StoreError;
+
+use crate::mapping::MappingError;
+
+/// Stretches of queues, by the offset after their end, that are put one record at a time: a batch
+/// among them brought an instance down, and the record that did it is to be found.
+pub(crate) type Careful = HashMap<Queue, u64>;
+
+/// Why a task ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TaskError {
+    /// The plugin failed or was stopped; where it was working, if known.
+    #[error("{place}")]
+    Plugin {
+        place: String,
+        #[source]
+        source: CallError,
+    },
+    /// A batch of several records brought the instance down.
+    #[error("a batch from {place} failed; its records are put one at a time to find the one")]
+    Suspect {
+        place: String,
+        careful: Careful,
+        #[source]
+        source: CallError,
+    },
+    /// One record cannot be converted or mapped.
+    #[error("{place}")]
+    Record {
+        place: String,
+        #[source]
+        source: MappingError,
+    },
+    /// A sink refused one record for good.
+    #[error("{place}: the sink rejected the record: {reason}")]
+    Rejected { place: String, reason: String },
+    /// The broker refused something that will not succeed by trying again.
+    #[error("{place}")]
+    Broker {
+        place: String,
+        #[source]
+        source: BrokerError,
+    },
+    /// Messages the sink has not seen are gone from the queue.
+    #[error("{0}")]
+    OffsetLost(String),
+    /// The store failed.
+    #[error("{step}")]
+    Store {
+        step: &'static str,
+        #[source]
+        source: StoreError,
+    },
+    /// The plugin's instance is gone: its actor ended without an answer.
+    #[error("the plugin's instance ended unexpectedly during `{call}`")]
+    Gone { call: &'static str },
+}
+
+impl TaskError {
+    /// Whether trying again by itself makes no sense: the plugin said so, or its settings are wrong.
+    pub(crate) fn final_word(&self) -> bool {
+        matches!(
+            self,
+            Self::Plugin { source: CallError::Invalid { .. } | CallError::Fatal { .. }, .. } | Self::OffsetLost(_)
+        )
+    }
+
+    /// The whole story in one line per cause.
+    pub(crate) fn story(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let next = error.to_string();
+            if !text.ends_with(&next) {
+                text.push_str(": ");
+                text.push_str(&next);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,14 @@
+//! From topics to a plugin. An offset becomes durable only after the plugin's flush returned, and
+//! never beyond what that flush covers; the broker's group offset follows the store's.
+
+mod assign;
+mod desk;
+mod flush;
+mod gather;
+mod mirror;
+mod reader;
+mod seat;
+mod task;
+
+pub(crate) use desk::{Desk, open};
+pub(crate) use task::run;

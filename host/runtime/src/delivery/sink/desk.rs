@@ -1,0 +1,88 @@
+//! A sink's instance and what it may ask of its host: its queues, a seek, a pause.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use connect_record::{Queue, QueueOffset};
+use connect_sandbox::{Access, CallError, Plugin, SinkContext, TaskScope};
+
+use crate::delivery::{TaskContext, TaskError};
+use crate::guest::{Failed, SinkGuest};
+
+/// Shortest pause after a sink asked to be called again.
+pub(crate) const SHORTEST_RETRY: Duration = Duration::from_millis(50);
+
+/// What a plugin asked for during a call; carried out when the call has returned.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(super) assignment: Vec<Queue>,
+    pub(super) seeks: Vec<(Queue, u64)>,
+    /// Queue and whether it is to be paused.
+    pub(super) pauses: Vec<(Queue, bool)>,
+}
+
+/// The host's side of a sink's requests.
+#[derive(Clone, Default)]
+pub(crate) struct Desk(Arc<Mutex<Wishes>>);
+
+impl Desk {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Wishes) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl SinkContext for Desk {
+    fn assignment(&self) -> Vec<Queue> {
+        self.with(|wishes| wishes.assignment.clone())
+    }
+
+    fn seek(&self, queue: Queue, offset: u64) {
+        self.with(|wishes| wishes.seeks.push((queue, offset)));
+    }
+
+    fn pause(&self, queues: Vec<Queue>) {
+        self.with(|wishes| wishes.pauses.extend(queues.into_iter().map(|queue| (queue, true))));
+    }
+
+    fn resume(&self, queues: Vec<Queue>) {
+        self.with(|wishes| wishes.pauses.extend(queues.into_iter().map(|queue| (queue, false))));
+    }
+}
+
+/// Makes a sink's instance and opens it; none when the task was stopped meanwhile.
+pub(crate) async fn open(
+    ctx: &TaskContext,
+    plugin: &Plugin,
+    access: Access,
+    settings: &[(String, String)],
+    desk: Desk,
+    queues: &[QueueOffset],
+) -> Result<Option<(SinkGuest, Vec<QueueOffset>)>, TaskError> {
+    desk.with(|wishes| wishes.assignment = queues.iter().map(|offset| offset.queue.clone()).collect());
+    let scope =
+        TaskScope { connector: ctx.spec.name.to_string(), task: ctx.task, limits: ctx.limits.clone(), access };
+    let plugin = plugin.clone();
+    let made = ctx.guests.spawn(async move { plugin.sink(scope, Arc::new(desk)).await }).await;
+    let instance = match made {
+        Ok(made) => made.map_err(|source| TaskError::Plugin { place: ctx.who(), source })?,
+        Err(_) => return Err(TaskError::Gone { call: "instantiate" }),
+    };
+    let guest = SinkGuest::new(&ctx.guests, instance);
+    loop {
+        let opened = tokio::select! {
+            opened = guest.open(settings.to_vec(), queues.to_vec()) => opened,
+            () = ctx.stop.cancelled() => return Ok(None),
+        };
+        match opened {
+            Ok(starts) => return Ok(Some((guest, starts))),
+            Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                ctx.report.running(Some(format!("waiting to open: {reason}")));
+                tokio::select! {
+                    () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
+                    () = ctx.stop.cancelled() => return Ok(None),
+                }
+            }
+            Err(failed) => return Err(failed.at(ctx.who())),
+        }
+    }
+}

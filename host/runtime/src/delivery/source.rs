@@ -1,0 +1,13 @@
+//! From a plugin to topics. A position becomes durable only when the broker has confirmed every
+//! record before it in its partition; order within a queue comes from one send in flight per queue.
+
+mod dispatch;
+mod lanes;
+mod resume;
+mod route;
+mod task;
+mod tracker;
+
+pub(crate) use dispatch::topic_of;
+pub(crate) use task::{close, open, run};
+pub(crate) use tracker::{Progress, Tracker};

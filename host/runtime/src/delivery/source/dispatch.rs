@@ -1,0 +1,96 @@
+//! One checked batch on its way to the queues: topic, message, queue, slot in the book.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use connect_record::{Batch, Queue, Record};
+
+use super::lanes::{Lanes, Parcel};
+use super::route::Router;
+use super::tracker::Tracker;
+use crate::delivery::{TaskContext, TaskError};
+use crate::mapping::{MappingError, message_of};
+use crate::spec::{Flow, QueueBy};
+
+/// Turns records into messages in their queues.
+pub(crate) struct Dispatch {
+    topic: Option<String>,
+    router: Router,
+    /// Queues of each topic as they were when the task first wrote to it: a change in their
+    /// number would move keys while earlier records are still in flight.
+    queues: HashMap<String, Arc<Vec<Queue>>>,
+}
+
+impl Dispatch {
+    pub(crate) fn new(flow: &Flow) -> Self {
+        let (topic, by) = match flow {
+            Flow::Source { topic, queue_by } => (topic.clone(), *queue_by),
+            Flow::Direct { topic, .. } => (topic.clone(), QueueBy::Partition),
+            Flow::Sink { .. } => (None, QueueBy::Key),
+        };
+        Self { topic, router: Router::new(by), queues: HashMap::new() }
+    }
+
+    /// Topics of a batch whose queues are not known yet.
+    pub(crate) fn unknown(&self, batch: &Batch) -> Vec<String> {
+        let mut unknown: Vec<String> = Vec::new();
+        for record in batch.records() {
+            let Some(topic) = topic_of(&record, self.topic.as_deref()) else { continue };
+            if !self.queues.contains_key(topic) && !unknown.iter().any(|known| known == topic) {
+                unknown.push(topic.to_owned());
+            }
+        }
+        unknown
+    }
+
+    pub(crate) fn learn(&mut self, topic: String, queues: Vec<Queue>) {
+        self.queues.insert(topic, Arc::new(queues));
+    }
+
+    /// Enters a whole batch. Records before a bad one are on their way when this returns an error.
+    pub(crate) fn enter(
+        &mut self,
+        ctx: &TaskContext,
+        batch: &Batch,
+        number: u64,
+        tracker: &mut Tracker,
+        lanes: &mut Lanes,
+    ) -> Result<(), TaskError> {
+        for record in batch.records() {
+            let ticket = tracker.enter(number, record.partition(), record.position());
+            match self.parcel(ctx, &record) {
+                Ok((queue, message)) => lanes.push(&queue, Parcel { ticket, message }),
+                Err(error) if ctx.spec.skip_bad_records => {
+                    let place = tracker.place(ticket);
+                    tracing::warn!(connector = %ctx.spec.name, task = ctx.task, %place, %error, "a bad record is skipped");
+                    tracker.confirm(ticket);
+                }
+                Err(source) => {
+                    let place = format!("{}, {}", ctx.who(), tracker.place(ticket));
+                    return Err(TaskError::Record { place, source });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn parcel(
+        &mut self,
+        ctx: &TaskContext,
+        record: &Record<'_>,
+    ) -> Result<(Queue, connect_broker::Outgoing), MappingError> {
+        let topic = topic_of(record, self.topic.as_deref());
+        let queues = topic.and_then(|topic| self.queues.get(topic)).ok_or(MappingError::NoTopic)?;
+        let key = record.key();
+        let index = self.router.choose(key.as_deref(), record.partition(), queues);
+        let queue = queues.get(index).ok_or(MappingError::NoTopic)?.clone();
+        let message = message_of(record, &*ctx.spec.key_converter, &*ctx.spec.value_converter)?;
+        Ok((queue, message))
+    }
+}
+
+/// The record's topic, or the connector's where it names none.
+pub(crate) fn topic_of<'a>(record: &Record<'a>, connector: Option<&'a str>) -> Option<&'a str> {
+    let own = record.topic();
+    if own.is_empty() { connector } else { Some(own) }
+}

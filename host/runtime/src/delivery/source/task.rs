@@ -1,0 +1,341 @@
+//! The life of one source task: open, then a loop that polls the next batch while the last is in
+//! flight, confirms, commits, acknowledges; then a drain and a close.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use connect_record::ResumePoint;
+use connect_sandbox::{CallError, Polled, TaskScope};
+use connect_store::StoreError;
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::dispatch::Dispatch;
+use super::lanes::{Landed, Lanes};
+use super::resume::StoredPoints;
+use super::tracker::Tracker;
+use crate::delivery::{TaskContext, TaskError};
+use crate::failpoint::{self, Point};
+use crate::guest::{Answer, Failed, SourceGuest};
+
+/// Shortest pause after a source asked to be called again.
+const SHORTEST_RETRY: Duration = Duration::from_millis(50);
+
+/// Runs a source task until it is stopped or fails.
+pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
+    let Some(guest) = open(&ctx).await? else { return Ok(()) };
+    ctx.report.running(None);
+    let mut job = Job {
+        dispatch: Dispatch::new(&ctx.spec.flow),
+        lanes: Lanes::new(ctx.broker.clone(), ctx.report.clone(), ctx.tuning.broker_retry),
+        tracker: Tracker::default(),
+        acknowledge: BTreeMap::new(),
+        poll: None,
+        commit: None,
+        acknowledging: None,
+        next_poll: Instant::now(),
+        waiting: false,
+        ctx: &ctx,
+        guest: &guest,
+    };
+    let ended = job.work().await;
+    let drained = job.drain().await;
+    drop(job);
+    if ended.is_ok() {
+        close(&ctx, &guest).await;
+    }
+    ended.and(drained)
+}
+
+/// Makes an instance and opens it; none when the task was stopped meanwhile.
+pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskError> {
+    let points = Arc::new(StoredPoints {
+        store: ctx.store.clone(),
+        connector: ctx.spec.name.clone(),
+        report: ctx.report.clone(),
+    });
+    let scope = TaskScope {
+        connector: ctx.spec.name.to_string(),
+        task: ctx.task,
+        limits: ctx.limits.clone(),
+        access: ctx.access.clone(),
+    };
+    let plugin = ctx.spec.plugin.clone();
+    let made = ctx.guests.spawn(async move { plugin.source(scope, points).await }).await;
+    let instance = match made {
+        Ok(made) => made.map_err(|source| TaskError::Plugin { place: ctx.who(), source })?,
+        Err(_) => return Err(TaskError::Gone { call: "instantiate" }),
+    };
+    let guest = SourceGuest::new(&ctx.guests, instance);
+    loop {
+        let opened = tokio::select! {
+            opened = guest.open(ctx.settings.as_ref().clone()) => opened,
+            () = ctx.stop.cancelled() => return Ok(None),
+        };
+        match opened {
+            Ok(()) => return Ok(Some(guest)),
+            Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                ctx.report.running(Some(format!("waiting to open: {reason}")));
+                tokio::select! {
+                    () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
+                    () = ctx.stop.cancelled() => return Ok(None),
+                }
+            }
+            Err(failed) => return Err(failed.at(ctx.who())),
+        }
+    }
+}
+
+/// A close that fails loses nothing: everything confirmed is committed by now.
+pub(crate) async fn close(ctx: &TaskContext, guest: &SourceGuest) {
+    let closed = tokio::time::timeout(ctx.tuning.drain, guest.close()).await;
+    match closed {
+        Ok(Ok(())) => {}
+        Ok(Err(failed)) => {
+            let error = failed.at(ctx.who());
+            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %error.story(), "close failed");
+        }
+        Err(_) => tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time"),
+    }
+}
+
+/// Everything a running source task holds.
+struct Job<'a> {
+    ctx: &'a TaskContext,
+    guest: &'a SourceGuest,
+    dispatch: Dispatch,
+    lanes: Lanes,
+    tracker: Tracker,
+    /// Durable points the plugin has not been told of.
+    acknowledge: BTreeMap<String, Bytes>,
+    poll: Option<BoxFuture<'static, Answer<Polled>>>,
+    commit: Option<BoxFuture<'static, Result<Vec<ResumePoint>, StoreError>>>,
+    acknowledging: Option<BoxFuture<'static, Answer<()>>>,
+    next_poll: Instant,
+    waiting: bool,
+}
+
+enum Event {
+    Stop,
+    Landed(Landed),
+    Committed(Result<Vec<ResumePoint>, StoreError>),
+    Acknowledged(Answer<()>),
+    Polled(Answer<Polled>),
+    Time,
+}
+
+/// The future in `slot`, cleared once it is ready; for ever pending without one.
+async fn ready<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
+    match slot {
+        Some(future) => {
+            let value = future.await;
+            *slot = None;
+            value
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Job<'_> {
+    async fn work(&mut self) -> Result<(), TaskError> {
+        loop {
+            self.begin_poll();
+            self.lanes.launch();
+            self.begin_commit();
+            let idle = self.poll.is_none() && self.has_room();
+            let event = tokio::select! {
+                biased;
+                () = self.ctx.stop.cancelled() => Event::Stop,
+                landed = self.lanes.next() => Event::Landed(landed),
+                stored = ready(&mut self.commit) => Event::Committed(stored),
+                told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
+                polled = ready(&mut self.poll) => Event::Polled(polled),
+                () = tokio::time::sleep_until(self.next_poll), if idle => Event::Time,
+            };
+            match event {
+                Event::Stop => return Ok(()),
+                Event::Polled(polled) => self.polled(polled).await?,
+                Event::Time => {}
+                other => self.settle(other)?,
+            }
+        }
+    }
+
+    /// Waits for what is in flight, for as long as the drain may take, and commits it.
+    async fn drain(&mut self) -> Result<(), TaskError> {
+        self.poll = None;
+        let deadline = Instant::now() + self.ctx.tuning.drain;
+        let mut ended = Ok(());
+        loop {
+            self.lanes.launch();
+            self.begin_commit();
+            if !self.lanes.flying() && self.commit.is_none() && self.acknowledging.is_none() {
+                return ended;
+            }
+            let event = tokio::select! {
+                biased;
+                landed = self.lanes.next() => Event::Landed(landed),
+                stored = ready(&mut self.commit) => Event::Committed(stored),
+                told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
+                () = tokio::time::sleep_until(deadline) => Event::Time,
+            };
+            match event {
+                Event::Time => {
+                    let open = self.tracker.open();
+                    tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, open,
+                        "the drain ended before everything was confirmed; the rest is sent again after the next start");
+                    self.lanes.give_up();
+                    return ended;
+                }
+                other => {
+                    if let Err(error) = self.settle(other)
+                        && ended.is_ok()
+                    {
+                        ended = Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.lanes.bytes() < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
+    }
+
+    fn begin_poll(&mut self) {
+        if self.poll.is_none() && self.has_room() && Instant::now() >= self.next_poll {
+            let poll = self.guest.poll(self.ctx.batch_records(), self.ctx.batch_bytes(), self.ctx.tuning.poll_wait);
+            self.poll = Some(poll);
+        }
+    }
+
+    fn begin_commit(&mut self) {
+        if self.commit.is_none() {
+            let progress = self.tracker.take();
+            if !progress.is_empty() {
+                failpoint::pass(Point::ConfirmCommit);
+                let store = self.ctx.store.clone();
+                let connector = self.ctx.spec.name.clone();
+                self.commit = Some(Box::pin(async move {
+                    let points: Vec<(String, Bytes)> =
+                        progress.points.iter().map(|point| (point.partition.clone(), point.position.clone())).collect();
+                    store.commit_positions(&connector, &points, &progress.forget).await?;
+                    Ok(progress.points)
+                }));
+            }
+        }
+        if self.acknowledging.is_none() && !self.acknowledge.is_empty() {
+            let points = std::mem::take(&mut self.acknowledge);
+            let points = points.into_iter().map(|(partition, position)| ResumePoint { partition, position }).collect();
+            self.acknowledging = Some(self.guest.committed(points));
+        }
+    }
+
+    /// Takes note of whatever ended, other than a poll.
+    fn settle(&mut self, event: Event) -> Result<(), TaskError> {
+        match event {
+            Event::Landed(landed) => self.landed(landed),
+            Event::Committed(stored) => {
+                let points =
+                    stored.map_err(|source| TaskError::Store { step: "storing source positions", source })?;
+                self.acknowledge.extend(points.into_iter().map(|point| (point.partition, point.position)));
+                Ok(())
+            }
+            Event::Acknowledged(Err(Failed::Call(CallError::Retriable { reason, .. }))) => {
+                // the next acknowledgement says more than this one did
+                tracing::debug!(connector = %self.ctx.spec.name, reason, "an acknowledgement was put off");
+                Ok(())
+            }
+            Event::Acknowledged(told) => told.map_err(|failed| failed.at(self.ctx.who())),
+            Event::Stop | Event::Polled(_) | Event::Time => Ok(()),
+        }
+    }
+
+    fn landed(&mut self, landed: Landed) -> Result<(), TaskError> {
+        for ticket in landed.confirmed {
+            self.tracker.confirm(ticket);
+        }
+        let Some((ticket, source)) = landed.refused else { return Ok(()) };
+        let place = self.tracker.place(ticket);
+        if self.ctx.spec.skip_bad_records {
+            tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, %place, error = %source, "a record the broker refuses is skipped");
+            self.tracker.confirm(ticket);
+            self.lanes.release();
+            return Ok(());
+        }
+        Err(TaskError::Broker { place: format!("{}, {place}", self.ctx.who()), source })
+    }
+
+    async fn polled(&mut self, polled: Answer<Polled>) -> Result<(), TaskError> {
+        let polled = match polled {
+            Ok(polled) => polled,
+            Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                self.waiting = true;
+                self.ctx.report.running(Some(format!("waiting to poll: {reason}")));
+                self.next_poll = Instant::now() + after.max(SHORTEST_RETRY);
+                return Ok(());
+            }
+            Err(failed) => return Err(failed.at(self.ctx.who())),
+        };
+        if std::mem::take(&mut self.waiting) {
+            self.ctx.report.running(None);
+        }
+        let unknown = self.dispatch.unknown(&polled.batch);
+        for topic in unknown {
+            if !self.find_topic(topic).await? {
+                return Ok(());
+            }
+        }
+        self.next_poll = Instant::now() + polled.wait;
+        let number = self.tracker.begin();
+        self.dispatch.enter(self.ctx, &polled.batch, number, &mut self.tracker, &mut self.lanes)?;
+        self.tracker.end(number, polled.points, polled.forget);
+        Ok(())
+    }
+
+    /// Learns a topic's queues, waiting for the broker as long as it takes; false when stopped.
+    /// What is in flight goes on meanwhile.
+    async fn find_topic(&mut self, topic: String) -> Result<bool, TaskError> {
+        let mut pause = self.ctx.tuning.broker_retry.0;
+        loop {
+            let found = {
+                let broker = self.ctx.broker.clone();
+                let (name, queues) = (topic.clone(), self.ctx.tuning.topic_queues);
+                let mut asked: Option<BoxFuture<'static, _>> =
+                    Some(Box::pin(async move { broker.ensure_topic(&name, queues).await }));
+                loop {
+                    self.lanes.launch();
+                    self.begin_commit();
+                    let event = tokio::select! {
+                        found = ready(&mut asked) => break found,
+                        () = self.ctx.stop.cancelled() => return Ok(false),
+                        landed = self.lanes.next() => Event::Landed(landed),
+                        stored = ready(&mut self.commit) => Event::Committed(stored),
+                        told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
+                    };
+                    self.settle(event)?;
+                }
+            };
+            match found {
+                Ok(queues) => {
+                    self.ctx.report.running(None);
+                    self.dispatch.learn(topic, queues);
+                    return Ok(true);
+                }
+                Err(error) if error.retriable() => {
+                    self.ctx.report.running(Some(format!("waiting for topic `{topic}`: {error}")));
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.ctx.stop.cancelled() => return Ok(false),
+                    }
+                    pause = (pause * 2).min(self.ctx.tuning.broker_retry.1);
+                }
+                Err(source) => {
+                    return Err(TaskError::Broker { place: format!("{}, topic `{topic}`", self.ctx.who()), source });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What of each source partition has been confirmed, in order. Pure bookkeeping: knows no broker,
+//! no store and no plugin.
+//!
+//! Slots of a partition stand in the order the plugin gave them. A position may be committed when
+//! its slot and all before it are confirmed; later confirmed slots wait behind an open one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use bytes::Bytes;
+use connect_record::ResumePoint;
+
+/// Names one slot until it is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    partition: u32,
+    sequence: u64,
+    batch: u64,
+}
+
+/// What may be made durable now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) points: Vec<ResumePoint>,
+    pub(crate) forget: Vec<String>,
+}
+
+impl Progress {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.forget.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    position: Option<Bytes>,
+    confirmed: bool,
+}
+
+#[derive(Debug)]
+struct Partition {
+    name: String,
+    /// Sequence of the first slot in `slots`.
+    first: u64,
+    slots: VecDeque<Slot>,
+    /// Newest position whose slot and all before it are confirmed, not yet taken.
+    ready: Option<Bytes>,
+}
+
+/// Points and partitions to forget that hold once a whole batch is confirmed.
+#[derive(Debug, Default)]
+struct Batch {
+    open: usize,
+    closed: bool,
+    points: Vec<Ticket>,
+    forget: Vec<String>,
+}
+
+/// The book of one source task.
+#[derive(Debug, Default)]
+pub(crate) struct Tracker {
+    names: HashMap<String, u32>,
+    partitions: Vec<Partition>,
+    batches: BTreeMap<u64, Batch>,
+    next_batch: u64,
+    touched: Vec<u32>,
+    forget: Vec<String>,
+    open: usize,
+}
+
+impl Tracker {
+    /// Begins a batch; its number goes into every slot.
+    pub(crate) fn begin(&mut self) -> u64 {
+        let batch = self.next_batch;
+        self.next_batch += 1;
+        self.batches.insert(batch, Batch::default());
+        batch
+    }
+
+    /// Enters one record, in the plugin's order.
+    pub(crate) fn enter(&mut self, batch: u64, partition: &str, position: Option<Bytes>) -> Ticket {
+        let index = self.partition(partition);
+        let sequence = self.push(index, position);
+        if let Some(batch) = self.batches.get_mut(&batch) {
+            batch.open += 1;
+        }
+        self.open += 1;
+        Ticket { partition: index, sequence, batch }
+    }
+
+    /// Ends a batch with what holds after all its records.
+    pub(crate) fn end(&mut self, batch: u64, points: Vec<ResumePoint>, forget: Vec<String>) {
+        let mut tickets = Vec::with_capacity(points.len());
+        for point in points {
+            let partition = self.partition(&point.partition);
+            let sequence = self.push(partition, Some(point.position));
+            tickets.push(Ticket { partition, sequence, batch });
+        }
+        if let Some(entry) = self.batches.get_mut(&batch) {
+            entry.closed = true;
+            entry.points = tickets;
+            entry.forget = forget;
+        }
+        self.settle(batch);
+    }
+
+    /// Notes that the broker has a record.
+    pub(crate) fn confirm(&mut self, ticket: Ticket) {
+        if !self.mark(ticket) {
+            return;
+        }
+        self.open = self.open.saturating_sub(1);
+        if let Some(batch) = self.batches.get_mut(&ticket.batch) {
+            batch.open = batch.open.saturating_sub(1);
+        }
+        self.settle(ticket.batch);
+    }
+
+    /// Records entered and not confirmed.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Takes what may be made durable since the last call.
+    pub(crate) fn take(&mut self) -> Progress {
+        let mut progress = Progress { points: Vec::new(), forget: std::mem::take(&mut self.forget) };
+        for index in std::mem::take(&mut self.touched) {
+            let Some(partition) = self.at(index) else { continue };
+            if let Some(position) = partition.ready.take() {
+                let partition = partition.name.clone();
+                progress.points.push(ResumePoint { partition, position });
+            }
+        }
+        progress.points.retain(|point| !progress.forget.contains(&point.partition));
+        progress
+    }
+
+    /// Names a slot for people: its partition and, where it is text, its position.
+    pub(crate) fn place(&self, ticket: Ticket) -> String {
+        let partition = usize::try_from(ticket.partition).ok().and_then(|index| self.partitions.get(index));
+        let Some(partition) = partition else { return "an unknown partition".into() };
+        let slot = ticket.sequence.checked_sub(partition.first).and_then(|place| usize::try_from(place).ok());
+        let position = slot.and_then(|place| partition.slots.get(place)).and_then(|slot| slot.position.as_ref());
+        let name = &partition.name;
+        match position.map(|position| std::str::from_utf8(position)) {
+            Some(Ok(text)) if text.len() <= 200 => format!("partition `{name}`, the record before position {text}"),
+            _ => format!("partition `{name}`"),
+        }
+    }
+
+    fn at(&mut self, index: u32) -> Option<&mut Partition> {
+        self.partitions.get_mut(usize::try_from(index).ok()?)
+    }
+
+    fn partition(&mut self, name: &str) -> u32 {
+        if let Some(index) = self.names.get(name) {
+            return *index;
+        }
+        let index = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+        self.names.insert(name.to_owned(), index);
+        self.partitions.push(Partition { name: name.to_owned(), first: 0, slots: VecDeque::new(), ready: None });
+        index
+    }
+
+    fn push(&mut self, index: u32, position: Option<Bytes>) -> u64 {
+        let Some(partition) = self.at(index) else { return 0 };
+        partition.slots.push_back(Slot { position, confirmed: false });
+        partition.first + partition.slots.len() as u64 - 1
+    }
+
+    /// Confirms a slot and moves its partition on; false when it was confirmed before.
+    fn mark(&mut self, ticket: Ticket) -> bool {
+        let Some(partition) = self.at(ticket.partition) else { return false };
+        let Some(place) = ticket.sequence.checked_sub(partition.first) else { return false };
+        let slot = usize::try_from(place).ok().and_then(|place| partition.slots.get_mut(place));
+        let Some(slot) = slot.filter(|slot| !slot.confirmed) else { return false };
+        slot.confirmed = true;
+        let mut moved = false;
+        while partition.slots.front().is_some_and(|slot| slot.confirmed) {
+            if let Some(slot) = partition.slots.pop_front() {
+                partition.first += 1;
+                if slot.position.is_some() {
+                    partition.ready = slot.position;
+                    moved = true;
+                }
+            }
+        }
+        if moved && !self.touched.contains(&ticket.partition) {
+            self.touched.push(ticket.partition);
+        }
+        true
+    }
+
+    /// Confirms a finished batch's own points. Batches finish in any order; partitions keep theirs.
+    fn settle(&mut self, batch: u64) {
+        let done = self.batches.get(&batch).is_some_and(|batch| batch.closed && batch.open == 0);
+        if !done {
+            return;
+        }
+        if let Some(batch) = self.batches.remove(&batch) {
+            for ticket in batch.points {
+                self.mark(ticket);
+            }
+            self.forget.extend(batch.forget);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(n: u8) -> Option<Bytes> {
+        Some(Bytes::copy_from_slice(&[n]))
+    }
+
+    fn points(progress: &Progress) -> Vec<(&str, u8)> {
+        progress.points.iter().map(|point| (point.partition.as_str(), point.position[0])).collect()
+    }
+
+    #[test]
+    fn nothing_passes_an_open_record() {
+        let mut tracker = Tracker::default();
+        let batch = tracker.begin();
+        let a = tracker.enter(batch, "p", position(1));
+        let b = tracker.enter(batch, "p", position(2));
+        let c = tracker.enter(batch, "p", position(3));
+        tracker.end(batch, Vec::new(), Vec::new());
+        tracker.confirm(c);
+        tracker.confirm(b);
+        assert!(tracker.take().is_empty(), "1 is open");
+        tracker.confirm(a);
+        assert_eq!(points(&tracker.take()), [("p", 3)]);
+        assert!(tracker.take().is_empty(), "taken once");
+        assert_eq!(tracker.open(), 0);
+    }
+
+    #[test]
+    fn partitions_do_not_wait_for_each_other() {
+        let mut tracker = Tracker::default();
+        let batch = tracker.begin();
+        let a = tracker.enter(batch, "a", position(1));
+        let b = tracker.enter(batch, "b", position(2));
+        tracker.end(batch, Vec::new(), Vec::new());
+        tracker.confirm(b);
+        assert_eq!(points(&tracker.take()), [("b", 2)]);
+        tracker.confirm(a);
+        assert_eq!(points(&tracker.take()), [("a", 1)]);
+    }
+
+    #[test]
+    fn a_record_without_position_is_covered_by_a_later_one() {
+        let mut tracker = Tracker::default();
+        let batch = tracker.begin();
+        let a = tracker.enter(batch, "p", None);
+        let b = tracker.enter(batch, "p", position(2));
+        tracker.end(batch, Vec::new(), Vec::new());
+        tracker.confirm(a);
+        assert!(tracker.take().is_empty());
+        tracker.confirm(b);
+        assert_eq!(points(&tracker.take()), [("p", 2)]);
+    }
+
+    #[test]
+    fn a_batchs_own_points_wait_for_all_its_records() {
+        let mut tracker = Tracker::default();
+        let batch = tracker.begin();
+        let a = tracker.enter(batch, "a", None);
+        let b = tracker.enter(batch, "b", None);
+        let point = ResumePoint { partition: "c".into(), position: Bytes::from_static(&[9]) };
+        tracker.end(batch, vec![point], vec!["gone".into()]);
+        tracker.confirm(a);
+        assert!(tracker.take().is_empty());
+        tracker.confirm(b);
+        let progress = tracker.take();
+        assert_eq!(points(&progress), [("c", 9)]);
+        assert_eq!(progress.forget, ["gone"]);
+    }
+
+    #[test]
+    fn an_empty_batch_with_points_is_progress_at_once() {
+        let mut tracker = Tracker::default();
+        let batch = tracker.begin();
+        let point = ResumePoint { partition: "p".into(), position: Bytes::from_static(&[7]) };
+        tracker.end(batch, vec![point], Vec::new());
+        assert_eq!(points(&tracker.take()), [("p", 7)]);
+    }
+
+    #[test]
+    fn confirming_twice_counts_once() {
+        let mut tracker = Tracker::default();
+        let batch = tracker.begin();
+        let a = tracker.enter(batch, "p", position(1));
+        let _b = tracker.enter(batch, "p", position(2));
+        tracker.end(batch, Vec::new(), Vec::new());
+        tracker.confirm(a);
+        tracker.confirm(a);
+        assert_eq!(tracker.open(), 1);
+        assert_eq!(points(&tracker.take()), [("p", 1)]);
+    }
+}

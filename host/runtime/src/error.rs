@@ -1,0 +1,76 @@
+//! What the worker answers when it cannot do what it was asked. One enum for the whole crate
+//! boundary; the REST layer maps each case to a status code and nothing else.
+
+use connect_store::StoreError;
+
+/// A request to the worker that was refused or failed. Nothing has changed unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The connector's name cannot be used.
+    #[error("connector name `{name}`: {reason}")]
+    InvalidName {
+        /// The name as given.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The configuration cannot work. Every problem that was found is listed.
+    #[error("connector `{name}`: {}", .problems.join("; "))]
+    Invalid {
+        /// The connector.
+        name: String,
+        /// One sentence per problem, each naming its key.
+        problems: Vec<String>,
+    },
+    /// There is no such connector.
+    #[error("connector `{name}` does not exist")]
+    NotFound {
+        /// The connector.
+        name: String,
+    },
+    /// There is no such task.
+    #[error("connector `{name}` has no task {task}")]
+    TaskNotFound {
+        /// The connector.
+        name: String,
+        /// The task's number.
+        task: u32,
+    },
+    /// The very same configuration is in place already.
+    #[error("connector `{name}` with same config already exist")]
+    Conflict {
+        /// The connector.
+        name: String,
+    },
+    /// The plugin asks for something the operator has not granted. The text holds the lines of
+    /// configuration that would grant it.
+    #[error("connector `{name}`: {reason}")]
+    NotAllowed {
+        /// The connector.
+        name: String,
+        /// What was refused, and how to grant it.
+        reason: String,
+    },
+    /// The broker cannot be reached.
+    #[error("connector `{name}`: the broker cannot be asked for its topics: {reason}")]
+    Unavailable {
+        /// The connector.
+        name: String,
+        /// What was tried and what came back.
+        reason: String,
+    },
+    /// The store failed.
+    #[error("store: {step} of `{name}`")]
+    Store {
+        /// What was being stored.
+        step: &'static str,
+        /// The connector.
+        name: String,
+        /// The store's own error.
+        #[source]
+        source: StoreError,
+    },
+    /// The worker is stopping and takes no more requests.
+    #[error("the worker is shutting down")]
+    ShuttingDown,
+}

@@ -1,0 +1,193 @@
+//! Guests behind a door: an instance lives in an actor on the guests' own runtime, and a task
+//! talks to it by messages, so that nothing of the data path ever runs on a thread where a guest
+//! may spin. Dropping the handle ends the actor and with it the instance.
+
+use std::time::Duration;
+
+use connect_record::{Queue, QueueOffset, ResumePoint};
+use connect_rows::Parts;
+use connect_sandbox::{CallError, Flushed, Polled, Rejected, SinkInstance, SourceInstance};
+use futures::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::delivery::TaskError;
+
+/// Answer to one call: the plugin's own, or that the actor is gone.
+pub(crate) type Answer<T> = Result<T, Failed>;
+
+/// Why a call has no result.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The plugin or the sandbox said so.
+    Call(CallError),
+    /// The actor ended, by a panic or because its runtime is going down.
+    Gone(&'static str),
+}
+
+impl Failed {
+    /// As a task's error, with the place it happened at.
+    pub(crate) fn at(self, place: impl Into<String>) -> TaskError {
+        match self {
+            Self::Call(source) => TaskError::Plugin { place: place.into(), source },
+            Self::Gone(call) => TaskError::Gone { call },
+        }
+    }
+}
+
+type Reply<T> = oneshot::Sender<Result<T, CallError>>;
+type Settings = Vec<(String, String)>;
+
+enum SourceCall {
+    Open(Settings, Reply<()>),
+    Poll { records: u32, bytes: u32, wait: Duration, reply: Reply<Polled> },
+    Committed(Vec<ResumePoint>, Reply<()>),
+    Close(Reply<()>),
+}
+
+enum SinkCall {
+    Open(Settings, Vec<QueueOffset>, Reply<Vec<QueueOffset>>),
+    Assigned(Vec<QueueOffset>, Reply<Vec<QueueOffset>>),
+    Revoked(Vec<Queue>, bool, Reply<()>),
+    Put(Box<Parts>, Reply<Vec<Rejected>>),
+    Flush(Reply<Flushed>),
+    Close(Reply<()>),
+}
+
+/// Calls that wait at an instance: one running, a poll and an acknowledgement behind it.
+const WAITING: usize = 4;
+
+struct Door<C> {
+    calls: mpsc::Sender<C>,
+    actor: AbortHandle,
+}
+
+impl<C> Drop for Door<C> {
+    fn drop(&mut self) {
+        self.actor.abort();
+    }
+}
+
+impl<C: Send + 'static> Door<C> {
+    /// Hands a call in at once, in the caller's order; the future waits for the answer and holds
+    /// no borrow of the door.
+    fn ask<T>(
+        &self,
+        name: &'static str,
+        call: impl FnOnce(Reply<T>) -> C,
+    ) -> BoxFuture<'static, Answer<T>>
+    where
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.calls.try_send(call(reply)).is_ok();
+        Box::pin(async move {
+            if !sent {
+                return Err(Failed::Gone(name));
+            }
+            match answer.await {
+                Ok(result) => result.map_err(Failed::Call),
+                Err(_) => Err(Failed::Gone(name)),
+            }
+        })
+    }
+}
+
+/// A reply nobody waits for any more is no error: the task has moved on.
+fn answer<T>(reply: Reply<T>, result: Result<T, CallError>) {
+    if reply.send(result).is_err() {
+        tracing::trace!("a guest's answer came after its task had moved on");
+    }
+}
+
+/// A source's instance.
+pub(crate) struct SourceGuest(Door<SourceCall>);
+
+impl SourceGuest {
+    pub(crate) fn new(guests: &Handle, mut instance: SourceInstance) -> Self {
+        let (calls, mut inbox) = mpsc::channel(WAITING);
+        let actor = guests.spawn(async move {
+            while let Some(call) = inbox.recv().await {
+                match call {
+                    SourceCall::Open(settings, reply) => answer(reply, instance.open(&settings).await),
+                    SourceCall::Poll { records, bytes, wait, reply } => {
+                        answer(reply, instance.poll(records, bytes, wait).await);
+                    }
+                    SourceCall::Committed(points, reply) => answer(reply, instance.committed(&points).await),
+                    SourceCall::Close(reply) => answer(reply, instance.close().await),
+                }
+            }
+        });
+        Self(Door { calls, actor: actor.abort_handle() })
+    }
+
+    pub(crate) async fn open(&self, settings: Settings) -> Answer<()> {
+        self.0.ask("open", |reply| SourceCall::Open(settings, reply)).await
+    }
+
+    pub(crate) fn poll(
+        &self,
+        records: u32,
+        bytes: u32,
+        wait: Duration,
+    ) -> BoxFuture<'static, Answer<Polled>> {
+        self.0.ask("poll", |reply| SourceCall::Poll { records, bytes, wait, reply })
+    }
+
+    pub(crate) fn committed(&self, points: Vec<ResumePoint>) -> BoxFuture<'static, Answer<()>> {
+        self.0.ask("committed", |reply| SourceCall::Committed(points, reply))
+    }
+
+    pub(crate) async fn close(&self) -> Answer<()> {
+        self.0.ask("close", SourceCall::Close).await
+    }
+}
+
+/// A sink's instance.
+pub(crate) struct SinkGuest(Door<SinkCall>);
+
+impl SinkGuest {
+    pub(crate) fn new(guests: &Handle, mut instance: SinkInstance) -> Self {
+        let (calls, mut inbox) = mpsc::channel(WAITING);
+        let actor = guests.spawn(async move {
+            while let Some(call) = inbox.recv().await {
+                match call {
+                    SinkCall::Open(settings, queues, reply) => {
+                        answer(reply, instance.open(&settings, &queues).await);
+                    }
+                    SinkCall::Assigned(queues, reply) => answer(reply, instance.assigned(&queues).await),
+                    SinkCall::Revoked(queues, lost, reply) => answer(reply, instance.revoked(&queues, lost).await),
+                    SinkCall::Put(parts, reply) => answer(reply, instance.put(*parts).await),
+                    SinkCall::Flush(reply) => answer(reply, instance.flush().await),
+                    SinkCall::Close(reply) => answer(reply, instance.close().await),
+                }
+            }
+        });
+        Self(Door { calls, actor: actor.abort_handle() })
+    }
+
+    pub(crate) async fn open(&self, settings: Settings, queues: Vec<QueueOffset>) -> Answer<Vec<QueueOffset>> {
+        self.0.ask("open", |reply| SinkCall::Open(settings, queues, reply)).await
+    }
+
+    pub(crate) async fn assigned(&self, queues: Vec<QueueOffset>) -> Answer<Vec<QueueOffset>> {
+        self.0.ask("assigned", |reply| SinkCall::Assigned(queues, reply)).await
+    }
+
+    pub(crate) async fn revoked(&self, queues: Vec<Queue>, lost: bool) -> Answer<()> {
+        self.0.ask("revoked", |reply| SinkCall::Revoked(queues, lost, reply)).await
+    }
+
+    pub(crate) async fn put(&self, parts: Parts) -> Answer<Vec<Rejected>> {
+        self.0.ask("put", |reply| SinkCall::Put(Box::new(parts), reply)).await
+    }
+
+    pub(crate) async fn flush(&self) -> Answer<Flushed> {
+        self.0.ask("flush", SinkCall::Flush).await
+    }
+
+    pub(crate) async fn close(&self) -> Answer<()> {
+        self.0.ask("close", SinkCall::Close).await
+    }
+}

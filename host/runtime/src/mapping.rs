@@ -1,0 +1,59 @@
+//! A record's form as a RocketMQ message, both ways: keys, tags, header properties, and the two
+//! values a message cannot carry (empty and null).
+//!
+//! Names are the Java project's, so that its connectors and ours read each other's messages.
+//! What does not fit into a message is an error of that record; nothing is cut or dropped here.
+
+pub(crate) mod incoming;
+pub(crate) mod outgoing;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use incoming::append_message;
+pub(crate) use outgoing::message_of;
+
+/// Prefix of a property that carries a record's header.
+const HEADER_PREFIX: &str = "connect-ext-";
+/// Prefix under which a sink sees the broker's own properties.
+const SYSTEM_PREFIX: &str = "MQ-SYS-";
+/// The broker's own properties that a sink sees with the prefix.
+const SYSTEM: [&str; 7] =
+    ["MIN_OFFSET", "TRACE_ON", "MAX_OFFSET", "MSG_REGION", "UNIQ_KEY", "WAIT", "TAGS"];
+/// Milliseconds since the epoch of the record.
+const TIMESTAMP: &str = "connect.timestamp";
+/// `empty` or `null`, beside a one-byte body.
+const VALUE: &str = "connect.value";
+/// `empty` when the key is present and has no bytes, `base64` when KEYS holds its encoded form.
+const KEY: &str = "connect.key";
+/// Names of headers whose values are empty, which a message property cannot be.
+const EMPTY_HEADERS: &str = "connect.empty-headers";
+/// Names of headers whose values are written in base64, since a property is text.
+const BINARY_HEADERS: &str = "connect.base64-headers";
+/// Between the names of those two; a header name holding it is refused.
+const SEPARATOR: char = ',';
+
+/// Why a record cannot become a message, or a message a record.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MappingError {
+    #[error("the {part} cannot be converted")]
+    Convert {
+        part: &'static str,
+        #[source]
+        source: connect_convert::ConvertError,
+    },
+    #[error("header name {name:?} {reason}")]
+    HeaderName { name: String, reason: &'static str },
+    #[error("property `{property}` holds {found:?}: {reason}")]
+    Property { property: &'static str, found: String, reason: &'static str },
+    #[error("the record has no topic and the connector no `connect.topicname`")]
+    NoTopic,
+    #[error("the record cannot be sent as a message")]
+    Message(#[from] connect_broker::MessageFault),
+    #[error("the record does not fit into a batch: {0}")]
+    TooLarge(String),
+}
+
+/// Whether `text` can be a property's value: RocketMQ separates properties with these two.
+fn plain(text: &str) -> bool {
+    !text.contains(['\u{1}', '\u{2}'])
+}

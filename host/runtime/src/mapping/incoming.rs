@@ -1,0 +1,133 @@
+//! Message to record.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use connect_broker::Incoming;
+use connect_convert::Converter;
+use connect_record::Queue;
+use connect_rows::Builder;
+
+use super::{
+    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MappingError, SEPARATOR, SYSTEM, SYSTEM_PREFIX, TIMESTAMP, VALUE,
+};
+
+/// Properties that are read here and are no headers of the record.
+const OWN: [&str; 6] = [TIMESTAMP, VALUE, KEY, EMPTY_HEADERS, BINARY_HEADERS, "KEYS"];
+
+/// Appends the record of one message to a batch for a sink.
+///
+/// # Errors
+/// [`MappingError`] when body, key or a property cannot be read; the batch is as before then.
+pub(crate) fn append_message(
+    batch: &mut Builder,
+    queue: &Queue,
+    partition: &str,
+    message: &Incoming,
+    keys: &dyn Converter,
+    values: &dyn Converter,
+) -> Result<(), MappingError> {
+    let property = |name: &str| {
+        message.properties.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    };
+    let key = key_of(property("KEYS"), property(KEY))?;
+    let key = match key {
+        Some(key) => keys
+            .decode(Some(&key))
+            .map_err(|source| MappingError::Convert { part: "key", source })?,
+        None => connect_convert::Decoded { schema: None, value: None },
+    };
+    let empty = Bytes::new();
+    let body = match property(VALUE) {
+        None => Some(&message.body),
+        Some("empty") => Some(&empty),
+        Some("null") => None,
+        Some(other) => {
+            return Err(MappingError::Property {
+                property: VALUE,
+                found: other.to_owned(),
+                reason: "it is `empty` or `null`",
+            });
+        }
+    };
+    let value = values
+        .decode(body)
+        .map_err(|source| MappingError::Convert { part: "value", source })?;
+    let timestamp = property(TIMESTAMP).and_then(|text| text.parse().ok()).unwrap_or(message.born_timestamp);
+    let headers = headers(message, property(EMPTY_HEADERS), property(BINARY_HEADERS))?;
+
+    let mut record = batch
+        .add()
+        .topic(&queue.topic)
+        .partition(partition)
+        .offset(message.queue_offset)
+        .timestamp(timestamp);
+    if let Some(bytes) = &key.value {
+        record = record.key(bytes);
+        if let Some(schema) = &key.schema {
+            record = record.key_schema(schema.document());
+        }
+    }
+    if let Some(bytes) = &value.value {
+        record = record.value(bytes);
+    }
+    if let Some(schema) = &value.schema {
+        record = record.value_schema(schema.document());
+    }
+    for (name, value) in &headers {
+        record = record.header(name, value);
+    }
+    record.finish().map_err(|error| MappingError::TooLarge(error.to_string()))
+}
+
+fn key_of(keys: Option<&str>, note: Option<&str>) -> Result<Option<Bytes>, MappingError> {
+    Ok(match (note, keys) {
+        (Some("empty"), _) => Some(Bytes::new()),
+        (Some("base64"), Some(text)) => Some(decode64("KEYS", text)?),
+        (_, Some(text)) => Some(Bytes::copy_from_slice(text.as_bytes())),
+        (_, None) => None,
+    })
+}
+
+fn decode64(property: &'static str, text: &str) -> Result<Bytes, MappingError> {
+    STANDARD.decode(text).map(Bytes::from).map_err(|_| MappingError::Property {
+        property,
+        found: text.to_owned(),
+        reason: "it is marked as base64 and is not",
+    })
+}
+
+type Headers<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
+
+fn headers<'a>(
+    message: &'a Incoming,
+    empty: Option<&'a str>,
+    binary: Option<&'a str>,
+) -> Result<Headers<'a>, MappingError> {
+    let listed = |list: Option<&str>, name: &str| list.is_some_and(|list| list.split(SEPARATOR).any(|known| known == name));
+    let mut headers: Headers<'a> = Vec::with_capacity(message.properties.len());
+    for (property, value) in &message.properties {
+        if OWN.contains(&property.as_str()) {
+            continue;
+        }
+        if let Some(name) = property.strip_prefix(HEADER_PREFIX) {
+            let value = if listed(binary, name) {
+                Cow::Owned(decode64(BINARY_HEADERS, value)?.to_vec())
+            } else {
+                Cow::Borrowed(value.as_bytes())
+            };
+            headers.push((Cow::Borrowed(name), value));
+        } else if SYSTEM.contains(&property.as_str()) {
+            headers.push((Cow::Owned(format!("{SYSTEM_PREFIX}{property}")), Cow::Borrowed(value.as_bytes())));
+        } else {
+            headers.push((Cow::Borrowed(property), Cow::Borrowed(value.as_bytes())));
+        }
+    }
+    for name in empty.into_iter().flat_map(|list| list.split(SEPARATOR)) {
+        headers.push((Cow::Borrowed(name), Cow::Borrowed(b"")));
+    }
+    headers.push((Cow::Owned(format!("{SYSTEM_PREFIX}MSG_ID")), Cow::Borrowed(message.message_id.as_bytes())));
+    Ok(headers)
+}

@@ -1,0 +1,146 @@
+//! What the worker is told at its start: identity, defaults, and the things it works with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_broker::Broker;
+use connect_plugins::Catalogue;
+use connect_sandbox::{Grants, Limits};
+use connect_store::Store;
+use tokio::runtime::Handle;
+
+/// Settings of one worker.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Name of this worker in statuses. Default `standalone-worker`.
+    pub id: String,
+    /// Key converter of connectors that name none, with its own settings. Default `string`.
+    pub key_converter: ConverterDefault,
+    /// Value converter of connectors that name none. Default `string`.
+    pub value_converter: ConverterDefault,
+    /// What plugins may touch.
+    pub grants: Grants,
+    /// Limits of one task's instance.
+    pub limits: Limits,
+    /// Sizes and times of the data path.
+    pub tuning: Tuning,
+    /// How failed tasks are started again.
+    pub restart: Restart,
+}
+
+/// A converter's name and its settings without prefix.
+#[derive(Clone, Debug)]
+pub struct ConverterDefault {
+    /// Our name, a Java class name or its simple form.
+    pub class: String,
+    /// Settings such as `schemas.enable`.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Default for ConverterDefault {
+    fn default() -> Self {
+        Self { class: "string".into(), settings: BTreeMap::new() }
+    }
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            id: "standalone-worker".into(),
+            key_converter: ConverterDefault::default(),
+            value_converter: ConverterDefault::default(),
+            grants: Grants::default(),
+            limits: Limits::default(),
+            tuning: Tuning::default(),
+            restart: Restart::default(),
+        }
+    }
+}
+
+/// Sizes and times of the data path. A connector may override the starred ones.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// Records of one batch across the wall, `batch.records`*. Default 1 000.
+    pub batch_records: u32,
+    /// Bytes of one batch across the wall, `batch.bytes`*. Default 1 MiB; a single record may
+    /// exceed it.
+    pub batch_bytes: u32,
+    /// Longest wait inside a source's `poll`. Default 500 ms.
+    pub poll_wait: Duration,
+    /// A sink is flushed after this many records, `flush.records`*. Default 10 000.
+    pub flush_records: u64,
+    /// A sink is flushed this long after its first unflushed record, `flush.interval.ms`*.
+    /// Default 1 s.
+    pub flush_interval: Duration,
+    /// Messages asked for in one pull. Default 1 024 (a broker may give fewer).
+    pub pull_messages: u32,
+    /// How long a pull waits at the broker. Default 15 s.
+    pub pull_wait: Duration,
+    /// How often a task looks for queues that came or went. Default 5 s.
+    pub queue_refresh: Duration,
+    /// Queues of a topic that the worker creates. Default 8.
+    pub topic_queues: u32,
+    /// A task that stops gives in-flight work this long. Default 10 s.
+    pub drain: Duration,
+    /// First and longest pause between tries while the broker refuses or is away.
+    /// Default 100 ms to 1 s.
+    pub broker_retry: (Duration, Duration),
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            batch_records: 1_000,
+            batch_bytes: 1 << 20,
+            poll_wait: Duration::from_millis(500),
+            flush_records: 10_000,
+            flush_interval: Duration::from_secs(1),
+            pull_messages: 1_024,
+            pull_wait: Duration::from_secs(15),
+            queue_refresh: Duration::from_secs(5),
+            topic_queues: 8,
+            drain: Duration::from_secs(10),
+            broker_retry: (Duration::from_millis(100), Duration::from_secs(1)),
+        }
+    }
+}
+
+/// How failed tasks are started again.
+#[derive(Clone, Debug)]
+pub struct Restart {
+    /// First pause. Default 1 s; each further one is doubled.
+    pub first: Duration,
+    /// Longest pause. Default 60 s.
+    pub longest: Duration,
+    /// A run of this length makes the next failure the first again. Default 60 s.
+    pub healthy: Duration,
+    /// Failures in a row after which a task stays FAILED until someone resumes it. Default 10;
+    /// 0 never starts a task again.
+    pub attempts: u32,
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(60),
+            healthy: Duration::from_secs(60),
+            attempts: 10,
+        }
+    }
+}
+
+/// What the worker works with. The binary builds these.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// The RocketMQ cluster.
+    pub broker: Arc<dyn Broker>,
+    /// Configurations, positions, offsets.
+    pub store: Store,
+    /// The plugins that were found.
+    pub catalogue: Arc<Catalogue>,
+    /// Where guest code runs; nothing else does, so that REST and broker traffic go on while
+    /// every guest is busy.
+    pub guests: Handle,
+}

@@ -1,0 +1,315 @@
+//! The worker as everyone outside sees it: connectors come, go, pause and resume here.
+//!
+//! A request is checked whole before anything changes: configuration, grants, the plugin's own
+//! validation, the broker; then stored; then started.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use connect_store::{StoredConnector, Target};
+
+use crate::connector::{Board, Connector, Shared, plan};
+use crate::error::WorkerError;
+use crate::settings::{Dependencies, WorkerSettings};
+use crate::spec::{self, Spec};
+use crate::status::{ConnectorInfo, PluginInfo, REDACTED, Readiness, State};
+
+/// How long a create waits for the broker's answer.
+const BROKER_ANSWER: Duration = Duration::from_secs(3);
+
+/// Result of [`Worker::put_connector`].
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// True for a new connector, false for a changed one.
+    pub created: bool,
+    /// Keys of the configuration that have no effect.
+    pub warnings: Vec<String>,
+}
+
+/// A worker. Clones share it.
+#[derive(Clone)]
+pub struct Worker(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    connectors: RwLock<BTreeMap<String, Entry>>,
+    /// One request at a time per name.
+    names: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    closing: AtomicBool,
+}
+
+/// A connector this worker knows.
+#[derive(Clone)]
+struct Entry {
+    config: Arc<BTreeMap<String, String>>,
+    target: Target,
+    created: u64,
+    board: Arc<Board>,
+    /// None while its configuration cannot be understood, say because its plugin is gone.
+    connector: Option<Connector>,
+}
+
+impl Worker {
+    /// Starts every connector the store knows, in the state it was in. Returns at once; the
+    /// connectors come up by themselves, with or without a broker.
+    ///
+    /// # Errors
+    /// [`WorkerError::Store`] when the connectors cannot be read.
+    pub fn start(settings: WorkerSettings, deps: Dependencies) -> Result<Self, WorkerError> {
+        let stored = deps.store.connectors().map_err(|source| WorkerError::Store {
+            step: "reading the connectors",
+            name: "all".into(),
+            source,
+        })?;
+        let shared = Arc::new(Shared { settings, deps });
+        let worker = Self(Arc::new(Inner {
+            shared,
+            connectors: RwLock::new(BTreeMap::new()),
+            names: Mutex::new(HashMap::new()),
+            closing: AtomicBool::new(false),
+        }));
+        for connector in stored {
+            worker.restore(connector);
+        }
+        Ok(worker)
+    }
+
+    fn restore(&self, stored: StoredConnector) {
+        let StoredConnector { name, config, secret_keys, target, created } = stored;
+        let entry = match self.parse(&name, &config) {
+            Ok(spec) => {
+                let connector = Connector::start(self.0.shared.clone(), Arc::new(spec), None, target);
+                let board = connector.board.clone();
+                Entry { config: Arc::new(config), target, created, board, connector: Some(connector) }
+            }
+            Err(problems) => {
+                let reason = problems.join("; ");
+                tracing::error!(connector = name, reason, "a stored connector cannot be started");
+                let shown = config.iter().map(|(key, value)| {
+                    let value = if secret_keys.contains(key) { REDACTED } else { value };
+                    (key.clone(), value.to_owned())
+                });
+                let board = Board::broken(ConnectorInfo {
+                    name: name.clone(),
+                    role: None,
+                    config: shown.collect(),
+                    state: State::Failed,
+                    reason: Some(reason),
+                    warnings: Vec::new(),
+                    worker_id: self.id().to_owned(),
+                    tasks: Vec::new(),
+                });
+                Entry { config: Arc::new(config), target, created, board: Arc::new(board), connector: None }
+            }
+        };
+        self.entries_mut(|entries| entries.insert(name, entry));
+    }
+
+    /// This worker's name.
+    pub fn id(&self) -> &str {
+        &self.0.shared.settings.id
+    }
+
+    /// Creates a connector or changes its configuration.
+    ///
+    /// # Errors
+    /// Every [`WorkerError`]; nothing has changed then.
+    pub async fn put_connector(&self, name: &str, config: BTreeMap<String, String>) -> Result<Put, WorkerError> {
+        spec::name::check_name(name)?;
+        let lock = self.lock(name);
+        let _held = lock.lock().await;
+        self.open()?;
+        let known = self.entry(name);
+        if known.as_ref().is_some_and(|entry| *entry.config == config) {
+            return Err(WorkerError::Conflict { name: name.into() });
+        }
+        let spec =
+            self.parse(name, &config).map_err(|problems| WorkerError::Invalid { name: name.into(), problems })?;
+        let spec = Arc::new(spec);
+        let plan = plan(&self.0.shared, spec.clone()).await.map_err(|error| error.for_request(name))?;
+        self.ask_broker(name).await?;
+        let target = known.as_ref().map_or(Target::Running, |entry| entry.target);
+        let created = known.as_ref().map_or_else(now, |entry| entry.created);
+        let stored = StoredConnector {
+            name: name.to_owned(),
+            config: config.clone(),
+            secret_keys: spec.secrets.clone(),
+            target,
+            created,
+        };
+        let storing = |source| WorkerError::Store { step: "writing the configuration", name: name.into(), source };
+        self.0.shared.deps.store.put_connector(stored).await.map_err(storing)?;
+
+        let warnings = spec.warnings.clone();
+        let connector = match known.as_ref().and_then(|entry| entry.connector.clone()) {
+            Some(connector) => {
+                connector.replace(plan).await;
+                connector
+            }
+            None => Connector::start(self.0.shared.clone(), spec, Some(plan), target),
+        };
+        let board = connector.board.clone();
+        let entry = Entry { config: Arc::new(config), target, created, board, connector: Some(connector) };
+        self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
+        tracing::info!(connector = name, "the connector's configuration is in place");
+        Ok(Put { created: known.is_none(), warnings })
+    }
+
+    /// Stops a connector and forgets it, its positions and its offsets.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotFound`], [`WorkerError::Store`].
+    pub async fn delete_connector(&self, name: &str) -> Result<(), WorkerError> {
+        let lock = self.lock(name);
+        let _held = lock.lock().await;
+        self.open()?;
+        let entry = self.entry(name).ok_or_else(|| WorkerError::NotFound { name: name.into() })?;
+        if let Some(connector) = &entry.connector {
+            connector.stop(Duration::from_secs(30)).await;
+        }
+        let storing = |source| WorkerError::Store { step: "removing the connector", name: name.into(), source };
+        self.0.shared.deps.store.delete_connector(name, true).await.map_err(storing)?;
+        self.entries_mut(|entries| entries.remove(name));
+        tracing::info!(connector = name, "the connector is deleted");
+        Ok(())
+    }
+
+    /// Drains a connector's tasks and keeps them from working until it is resumed.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotFound`], [`WorkerError::Store`].
+    pub async fn pause(&self, name: &str) -> Result<(), WorkerError> {
+        self.set_target(name, Target::Paused).await
+    }
+
+    /// Lets a connector work again; tasks that had failed for good are tried again too.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotFound`], [`WorkerError::Store`].
+    pub async fn resume(&self, name: &str) -> Result<(), WorkerError> {
+        self.set_target(name, Target::Running).await
+    }
+
+    async fn set_target(&self, name: &str, target: Target) -> Result<(), WorkerError> {
+        let lock = self.lock(name);
+        let _held = lock.lock().await;
+        self.open()?;
+        let entry = self.entry(name).ok_or_else(|| WorkerError::NotFound { name: name.into() })?;
+        let storing = |source| WorkerError::Store { step: "writing the target state", name: name.into(), source };
+        self.0.shared.deps.store.set_target(name, target).await.map_err(storing)?;
+        if let Some(connector) = &entry.connector {
+            match target {
+                Target::Paused => connector.pause().await,
+                Target::Running => connector.resume().await,
+            }
+        }
+        self.entries_mut(|entries| {
+            if let Some(entry) = entries.get_mut(name) {
+                entry.target = target;
+            }
+        });
+        Ok(())
+    }
+
+    /// All connectors by name.
+    pub fn connectors(&self) -> Vec<ConnectorInfo> {
+        let boards: Vec<Arc<Board>> = self.entries(|entries| entries.values().map(|entry| entry.board.clone()).collect());
+        boards.iter().map(|board| board.read()).collect()
+    }
+
+    /// One connector.
+    pub fn connector(&self, name: &str) -> Option<ConnectorInfo> {
+        self.entry(name).map(|entry| entry.board.read())
+    }
+
+    /// The plugins `connector.class` may name.
+    pub fn plugins(&self) -> Vec<PluginInfo> {
+        let listed = self.0.shared.deps.catalogue.list();
+        listed
+            .iter()
+            .map(|listed| {
+                let description = listed.plugin.description();
+                PluginInfo {
+                    name: description.name.clone(),
+                    version: description.version.clone(),
+                    class: description.aliases.first().unwrap_or(&description.name).clone(),
+                    role: listed.plugin.role(),
+                    digest: listed.plugin.digest().to_owned(),
+                    path: listed.path.clone(),
+                }
+            })
+            .collect()
+    }
+
+    /// Whether the worker can take up work now.
+    pub async fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        if self.0.closing.load(Ordering::Acquire) {
+            reasons.push("the worker is shutting down".to_owned());
+        }
+        match tokio::time::timeout(BROKER_ANSWER, self.0.shared.deps.broker.check()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => reasons.push(format!("the broker cannot be reached: {error}")),
+            Err(_) => reasons.push("the broker does not answer".to_owned()),
+        }
+        Readiness { ready: reasons.is_empty(), reasons }
+    }
+
+    /// Drains and ends all connectors, by force after `deadline`, then leaves the broker.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.0.closing.store(true, Ordering::Release);
+        let connectors: Vec<Connector> =
+            self.entries(|entries| entries.values().filter_map(|entry| entry.connector.clone()).collect());
+        let stops = futures::future::join_all(connectors.iter().map(|connector| connector.stop(deadline)));
+        // a supervisor that is busy planning cannot hear the order; its tasks end with the process
+        if tokio::time::timeout(deadline + BROKER_ANSWER, stops).await.is_err() {
+            tracing::warn!("some connectors did not end in time; what they had not committed comes again");
+        }
+        self.0.shared.deps.broker.close().await;
+    }
+
+    fn parse(&self, name: &str, config: &BTreeMap<String, String>) -> Result<Spec, Vec<String>> {
+        let settings = &self.0.shared.settings;
+        let defaults = spec::Defaults { key: &settings.key_converter, value: &settings.value_converter };
+        spec::parse(name, config, &self.0.shared.deps.catalogue, &defaults)
+    }
+
+    async fn ask_broker(&self, name: &str) -> Result<(), WorkerError> {
+        let reason = match tokio::time::timeout(BROKER_ANSWER, self.0.shared.deps.broker.check()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", BROKER_ANSWER.as_secs()),
+        };
+        Err(WorkerError::Unavailable { name: name.into(), reason })
+    }
+
+    fn open(&self) -> Result<(), WorkerError> {
+        if self.0.closing.load(Ordering::Acquire) { Err(WorkerError::ShuttingDown) } else { Ok(()) }
+    }
+
+    fn lock(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        // names nobody is busy with need no lock of their own any more
+        names.retain(|_, lock| Arc::strong_count(lock) > 1);
+        names.entry(name.to_owned()).or_default().clone()
+    }
+
+    fn entry(&self, name: &str) -> Option<Entry> {
+        self.entries(|entries| entries.get(name).cloned())
+    }
+
+    fn entries<T>(&self, act: impl FnOnce(&BTreeMap<String, Entry>) -> T) -> T {
+        act(&self.0.connectors.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn entries_mut<T>(&self, act: impl FnOnce(&mut BTreeMap<String, Entry>) -> T) -> T {
+        act(&mut self.0.connectors.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

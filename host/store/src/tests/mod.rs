@@ -1,0 +1,7 @@
+//! What the store promises, shown against damage, kills, power failures and a plain model.
+
+mod basics;
+mod crash;
+mod damage;
+mod model;
+mod power;

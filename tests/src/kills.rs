@@ -1,0 +1,225 @@
+//! Kills of the worker while records flow: at fail points that lie between two steps of a promise,
+//! and at moments that chance chooses.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Map, json};
+
+use crate::cluster::Cluster;
+use crate::delivery::{self, Report, Snapshot};
+use crate::lines::Chance;
+use crate::scenario::{Scenario, Shape};
+use crate::wait;
+use crate::worker::{FAIL_POINTS, FailPoint, Setup, Worker};
+
+/// Nothing moving for this long means that nothing will.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A worker that has not written for this long has caught up.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// A run to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How the lines travel.
+    pub shape: Shape,
+    /// Lines in all.
+    pub lines: u64,
+    /// How many times the worker is killed.
+    pub kills: u64,
+    /// Same seed, same lines and same moments.
+    pub seed: u64,
+    /// Whether the binary has fail points (builds with debug assertions do).
+    pub fail_points: bool,
+}
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was lost, repeated, reordered.
+    pub report: Report,
+    /// Kills that landed at each fail point.
+    pub at_points: BTreeMap<&'static str, u64>,
+    /// Kills at moments that chance chose.
+    pub at_random: u64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; kills: {} at random", self.report, self.at_random)?;
+        for (point, count) in &self.at_points {
+            write!(f, ", {count} at {point}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a plan to its end in `directory` and checks everything that arrived.
+///
+/// # Errors
+/// A promise was broken, the run tested nothing, or something could not be started.
+pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
+    let mut cluster = Cluster::started(directory)?;
+    let setup = Setup::new(&directory.join("worker"), &cluster.namesrv())?;
+    let mut scenario = Scenario::new(setup, plan.shape, plan.seed)?;
+    if plan.kills > 0 {
+        often(&mut scenario);
+    }
+    let mut chance = Chance::new(plan.seed);
+    let mut lives = Vec::new();
+    let mut outcome = Outcome {
+        report: Report::default(),
+        at_points: BTreeMap::new(),
+        at_random: 0,
+    };
+    let portion = plan.lines / (plan.kills + 1);
+
+    for kill in 0..plan.kills {
+        lives.push(snapshot(&scenario, kill)?);
+        scenario.feed(portion)?;
+        // The first life only creates the connectors; fail points would hit it half-way.
+        let point = FAIL_POINTS.get(usize::try_from(kill / 2)? % FAIL_POINTS.len());
+        let fail = point
+            .filter(|_| plan.fail_points && kill % 2 == 1)
+            .map(|point| FailPoint {
+                point,
+                pass: 1 + chance.below(4),
+            });
+        let worker = scenario.setup.start_with(fail)?;
+        if kill == 0 {
+            scenario.create_connectors(worker.rest()?)?;
+        }
+        match fail {
+            Some(fail) => at_point(worker, fail, &mut outcome)
+                .with_context(|| format!("kill {kill} at {}", fail.point))?,
+            None => {
+                at_random(worker, &scenario, &mut chance)
+                    .with_context(|| format!("kill {kill}"))?;
+                outcome.at_random += 1;
+            }
+        }
+    }
+
+    lives.push(snapshot(&scenario, plan.kills)?);
+    scenario.feed(plan.lines - portion * plan.kills)?;
+    scenario.finish()?;
+    let mut worker = scenario.setup.start()?;
+    if plan.kills == 0 {
+        scenario.create_connectors(worker.rest()?)?;
+    }
+    scenario
+        .watch()
+        .wait(PATIENCE, || worker.process().check())
+        .with_context(|| states(&worker))?;
+    worker.terminate(Duration::from_secs(30))?;
+    cluster.stop()?;
+
+    outcome.report = delivery::verify(&scenario, &lives, &scenario.setup.durable()?)?;
+    outcome.judge(plan)?;
+    Ok(outcome)
+}
+
+impl Outcome {
+    /// A run that could not have found anything is no success.
+    fn judge(&self, plan: &Plan) -> Result<()> {
+        let repeats = self.report.sent_again + self.report.written_again;
+        if plan.kills == 0 {
+            ensure!(
+                repeats == 0,
+                "{repeats} lines came twice although nothing was killed"
+            );
+            return Ok(());
+        }
+        ensure!(
+            repeats > 0,
+            "{} kills and not one line came twice: they hit nothing",
+            plan.kills
+        );
+        if plan.fail_points {
+            let landed: u64 = self.at_points.values().sum();
+            ensure!(
+                landed * 3 >= plan.kills,
+                "only {landed} of {} kills landed at fail points",
+                plan.kills
+            );
+            for point in FAIL_POINTS {
+                let count = self.at_points.get(point).copied().unwrap_or(0);
+                ensure!(plan.kills < 8 || count > 0, "no kill landed at {point}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Small batches and frequent commits: more steps to die between.
+fn often(scenario: &mut Scenario) {
+    scenario.source = Map::from_iter([("batch.records".to_owned(), json!("50"))]);
+    scenario.sink = Map::from_iter([
+        ("flush.records".to_owned(), json!("200")),
+        ("flush.interval.ms".to_owned(), json!("50")),
+    ]);
+}
+
+/// The first life begins with nothing.
+fn snapshot(scenario: &Scenario, life: u64) -> Result<Snapshot> {
+    if life == 0 {
+        Ok(Snapshot::default())
+    } else {
+        Snapshot::take(scenario)
+    }
+}
+
+/// Waits for the worker to die at its fail point; one that never comes there is killed.
+fn at_point(mut worker: Worker, fail: FailPoint, outcome: &mut Outcome) -> Result<()> {
+    match worker.process().wait(Duration::from_secs(20)) {
+        Ok(status) => {
+            use std::os::unix::process::ExitStatusExt;
+            ensure!(
+                status.signal() == Some(9),
+                "the worker ended by itself ({status})\n{}",
+                worker.process().tail()
+            );
+            *outcome.at_points.entry(fail.point).or_default() += 1;
+        }
+        Err(_) => {
+            worker.kill()?;
+            outcome.at_random += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Kills the worker once some of what it has to do has arrived, or nothing more does.
+fn at_random(mut worker: Worker, scenario: &Scenario, chance: &mut Chance) -> Result<()> {
+    let (_, bytes) = scenario.sent();
+    let before = scenario.arrived_bytes();
+    let goal = before + chance.below(bytes.saturating_sub(before).max(1));
+    let mut last = (before, Instant::now());
+    wait::until_true("some of it has arrived", PATIENCE, || {
+        worker.process().check()?;
+        let arrived = scenario.arrived_bytes();
+        if arrived != last.0 {
+            last = (arrived, Instant::now());
+        }
+        // Lines that came twice, or are not whole yet, may put the goal out of reach.
+        Ok(arrived >= goal || last.1.elapsed() > QUIET)
+    })?;
+    worker.kill()
+}
+
+/// What the connectors say of themselves, to go with an error.
+pub fn states(worker: &Worker) -> String {
+    let Ok(rest) = worker.rest() else {
+        return "the worker has no REST interface".to_owned();
+    };
+    let mut text = String::new();
+    for name in ["source", "sink", "audit"] {
+        if let Ok(tasks) = rest.tasks(name) {
+            text.push_str(&format!("{name}: {tasks:?}\n"));
+        }
+    }
+    text
+}

@@ -1,0 +1,24 @@
+//! The harness of the black-box tests: starts the real binary against a real broker, feeds files,
+//! kills processes, and compares what arrived with what was sent.
+//!
+//! The suites (`tests/suites`) and the full-size runs (`cargo xtask torture`) are both made of it.
+//! Must never link the worker: what cannot be seen from outside is not promised to anyone.
+
+pub mod check;
+pub mod cluster;
+pub mod delivery;
+pub mod faults;
+pub mod folder;
+pub mod kills;
+pub mod lines;
+pub mod locate;
+pub mod memory;
+pub mod outline;
+pub mod ports;
+pub mod process;
+pub mod rest;
+pub mod scenario;
+pub mod skip;
+pub mod store;
+pub mod wait;
+pub mod worker;

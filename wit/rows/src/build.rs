@@ -1,7 +1,7 @@
 //! Writes a batch record by record. Must never leave half a record behind, and never allocates for a record what
 //! the batch already has.
 
-use crate::intern::Table;
+use crate::intern::Interner;
 use crate::{ENTRY_SIZE, EntryRow, HEADER_SIZE, HeaderRow, Parts, Span, TABLE_SIZE};
 
 /// Room for this many headers a record is set aside at first.
@@ -28,13 +28,11 @@ pub enum TooLarge {
 /// index afterwards; use [`Builder::take`] to go on with the same memory.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
-    topics: Table,
-    partitions: Table,
-    schemas: Table,
-    names: Table,
-    entries: Vec<u8>,
-    headers: Vec<u8>,
-    arena: Vec<u8>,
+    topics: Interner,
+    partitions: Interner,
+    schemas: Interner,
+    names: Interner,
+    parts: Parts,
     /// What finished records take of `headers` and `arena`; the rest belongs to a record that was never finished.
     kept_headers: usize,
     kept_arena: usize,
@@ -80,13 +78,13 @@ impl Builder {
     /// Number of finished records.
     #[inline]
     pub fn len(&self) -> usize {
-        self.entries.len() / ENTRY_SIZE
+        self.parts.entries.len() / ENTRY_SIZE
     }
 
     /// Whether no record was finished yet.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.parts.entries.is_empty()
     }
 
     /// Bytes of keys, values, header values and positions so far.
@@ -111,40 +109,34 @@ impl Builder {
         self.discard();
         self.kept_headers = 0;
         self.kept_arena = 0;
-        Parts {
-            topics: self.topics.take(),
-            partitions: self.partitions.take(),
-            schemas: self.schemas.take(),
-            names: self.names.take(),
-            entries: std::mem::take(&mut self.entries),
-            headers: std::mem::take(&mut self.headers),
-            arena: std::mem::take(&mut self.arena),
-            ..Parts::default()
+        for interner in [
+            &mut self.topics,
+            &mut self.partitions,
+            &mut self.schemas,
+            &mut self.names,
+        ] {
+            interner.clear();
         }
+        std::mem::take(&mut self.parts)
     }
 
     fn reserve(&mut self, entries: usize, headers: usize, arena: usize) {
-        self.entries.reserve_exact(entries);
-        self.headers.reserve_exact(headers);
-        self.arena.reserve_exact(arena);
+        self.parts.entries.reserve_exact(entries);
+        self.parts.headers.reserve_exact(headers);
+        self.parts.arena.reserve_exact(arena);
     }
 
     #[inline]
     fn discard(&mut self) {
-        self.headers.truncate(self.kept_headers);
-        self.arena.truncate(self.kept_arena);
+        self.parts.headers.truncate(self.kept_headers);
+        self.parts.arena.truncate(self.kept_arena);
     }
 
     #[inline]
     fn store(&mut self, bytes: &[u8]) -> Option<Span> {
-        let span = u32::try_from(self.arena.len())
-            .ok()
-            .zip(u32::try_from(bytes.len()).ok());
-        let span = span
-            .map(|(offset, length)| Span { offset, length })
-            .filter(|span| span.end() <= u64::from(u32::MAX));
+        let span = Span::at_end(&self.parts.arena, bytes);
         if span.is_some() {
-            self.arena.extend_from_slice(bytes);
+            self.parts.arena.extend_from_slice(bytes);
         } else {
             self.draft.too_large = Some(TooLarge::Bytes { what: "bytes" });
         }
@@ -173,7 +165,10 @@ impl RecordBuilder<'_> {
     /// connector's own topic.
     #[inline]
     pub fn topic(self, topic: &str) -> Self {
-        let index = self.batch.topics.intern(0, topic);
+        let index = self
+            .batch
+            .topics
+            .intern(&mut self.batch.parts.topics, 0, topic);
         self.batch.draft.topic = self.batch.fits(index, "topics");
         self
     }
@@ -182,7 +177,10 @@ impl RecordBuilder<'_> {
     /// name. Not set: the empty name.
     #[inline]
     pub fn partition(self, partition: &str) -> Self {
-        let index = self.batch.partitions.intern(0, partition);
+        let index = self
+            .batch
+            .partitions
+            .intern(&mut self.batch.parts.partitions, 0, partition);
         self.batch.draft.partition = self.batch.fits(index, "partitions");
         self
     }
@@ -204,7 +202,10 @@ impl RecordBuilder<'_> {
     /// The schema document of the key. Not set: plain bytes.
     #[inline]
     pub fn key_schema(self, document: &str) -> Self {
-        let index = self.batch.schemas.intern(0, document);
+        let index = self
+            .batch
+            .schemas
+            .intern(&mut self.batch.parts.schemas, 0, document);
         self.batch.draft.row.key_schema = self.batch.fits(index, "schemas");
         self
     }
@@ -212,7 +213,10 @@ impl RecordBuilder<'_> {
     /// The schema document of the value. Not set: plain bytes.
     #[inline]
     pub fn value_schema(self, document: &str) -> Self {
-        let index = self.batch.schemas.intern(1, document);
+        let index = self
+            .batch
+            .schemas
+            .intern(&mut self.batch.parts.schemas, 1, document);
         self.batch.draft.row.value_schema = self.batch.fits(index, "schemas");
         self
     }
@@ -221,12 +225,15 @@ impl RecordBuilder<'_> {
     #[inline]
     pub fn header(self, name: &str, value: &[u8]) -> Self {
         let place = self.batch.draft.row.count as usize;
-        let index = self.batch.names.intern(place, name);
+        let index = self
+            .batch
+            .names
+            .intern(&mut self.batch.parts.names, place, name);
         if let (Some(name), Some(value)) = (
             self.batch.fits(index, "header names"),
             self.batch.store(value),
         ) {
-            HeaderRow { name, value }.write(&mut self.batch.headers);
+            HeaderRow { name, value }.write(&mut self.batch.parts.headers);
             self.batch.draft.row.count += 1;
         }
         self
@@ -272,14 +279,17 @@ impl RecordBuilder<'_> {
         let topic = match batch.draft.topic {
             None => batch
                 .topics
-                .intern(0, "")
+                .intern(&mut batch.parts.topics, 0, "")
                 .ok_or(TooLarge::Table { table: "topics" }),
             Some(topic) => Ok(topic),
         };
         let partition = match batch.draft.partition {
-            None => batch.partitions.intern(0, "").ok_or(TooLarge::Table {
-                table: "partitions",
-            }),
+            None => batch
+                .partitions
+                .intern(&mut batch.parts.partitions, 0, "")
+                .ok_or(TooLarge::Table {
+                    table: "partitions",
+                }),
             Some(partition) => Ok(partition),
         };
         let first = u32::try_from(batch.kept_headers / HEADER_SIZE)
@@ -295,9 +305,9 @@ impl RecordBuilder<'_> {
             first: first?,
             ..batch.draft.row
         };
-        row.write(&mut batch.entries);
-        batch.kept_headers = batch.headers.len();
-        batch.kept_arena = batch.arena.len();
+        row.write(&mut batch.parts.entries);
+        batch.kept_headers = batch.parts.headers.len();
+        batch.kept_arena = batch.parts.arena.len();
         Ok(())
     }
 }

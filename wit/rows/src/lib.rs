@@ -5,6 +5,7 @@
 //! - [`Parts`] is the image of the WIT record `batch`; generated types convert by moving the vectors.
 //! - [`Builder`] writes a batch, record by record; each distinct text enters its table once.
 //! - [`View`] reads a batch that was checked already; what is out of bounds reads as absent.
+//! - [`Editor`] changes a batch in place, for transforms.
 //! - [`Entry`], [`EntryRow`] and [`HeaderRow`] are the rows themselves.
 //!
 //! ```
@@ -24,12 +25,16 @@
 
 mod build;
 mod bytes;
+mod edit;
 mod intern;
 mod parts;
 mod row;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use build::{Builder, RecordBuilder, TooLarge};
+pub use edit::{Editor, RecordEditor};
 pub use parts::Parts;
 pub use row::{Entry, EntryRow, HeaderRow, Span};
 pub use view::{Headers, RecordView, Records, View};

@@ -35,6 +35,14 @@ impl Span {
         u64::from(self.offset) + u64::from(self.length)
     }
 
+    /// The span that `bytes` have once they are appended to `arena`; `None` if 32 bits cannot say it.
+    #[inline]
+    pub(crate) fn at_end(arena: &[u8], bytes: &[u8]) -> Option<Self> {
+        let offset = u32::try_from(arena.len()).ok()?;
+        let length = u32::try_from(bytes.len()).ok()?;
+        offset.checked_add(length).map(|_| Self { offset, length })
+    }
+
     #[inline(always)]
     fn from_u64(raw: u64) -> Self {
         // Offset and length are adjacent, so one load reads both.

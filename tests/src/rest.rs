@@ -190,6 +190,17 @@ impl Rest {
         Ok(names)
     }
 
+    /// What a connector was told to do.
+    ///
+    /// # Errors
+    /// There is no such connector.
+    pub fn config(&self, name: &str) -> Result<Value> {
+        let body = self.get(&format!("/connectors/{name}/config"))?.body()?;
+        body.get("config")
+            .cloned()
+            .with_context(|| format!("no config in {body}"))
+    }
+
     /// State of the connector itself.
     ///
     /// # Errors

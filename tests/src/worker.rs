@@ -163,7 +163,8 @@ impl Setup {
         Ok(text.lines().count())
     }
 
-    fn text(&self) -> String {
+    /// Its configuration, as it is written at each start.
+    pub fn text(&self) -> String {
         let plugins: Vec<String> = self
             .plugins
             .iter()

@@ -27,7 +27,7 @@ fn a_broker_that_is_absent_at_start_is_waited_for() -> Result<()> {
         let mut cluster = Cluster::started(folder)?;
         let setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?;
         let mut scenario = Scenario::new(setup, Shape::ManyPartition, 5)?;
-        let mut worker = scenario.setup.start()?;
+        let worker = scenario.setup.start()?;
         scenario.create_connectors(worker.rest()?)?;
         scenario.feed(1_000)?;
         let arrived = || Ok(scenario.arrived_bytes() > 0);

@@ -219,12 +219,11 @@ fn landings(feed: &Feed, jumps: &[Jump], lives: &[Snapshot]) -> Result<()> {
     Ok(())
 }
 
-/// The byte offset in a position of the file source.
+/// The byte offset in a position of the file source: `offset=4711 head=…`.
 fn byte_offset(position: &str) -> Result<u64> {
-    let json: serde_json::Value = serde_json::from_str(position)
-        .with_context(|| format!("`{position}` is no position of a file"))?;
-    let offset = json.get("offset").and_then(serde_json::Value::as_u64);
-    offset.with_context(|| format!("no offset in `{position}`"))
+    let offset = position.split_whitespace().find_map(|word| word.strip_prefix("offset="));
+    let offset = offset.with_context(|| format!("no offset in the position `{position}`"))?;
+    offset.parse().with_context(|| format!("`{position}` is no position of a file"))
 }
 
 fn read(path: &Path) -> Result<Vec<u64>> {

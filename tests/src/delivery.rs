@@ -221,9 +221,13 @@ fn landings(feed: &Feed, jumps: &[Jump], lives: &[Snapshot]) -> Result<()> {
 
 /// The byte offset in a position of the file source: `offset=4711 head=…`.
 fn byte_offset(position: &str) -> Result<u64> {
-    let offset = position.split_whitespace().find_map(|word| word.strip_prefix("offset="));
+    let offset = position
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("offset="));
     let offset = offset.with_context(|| format!("no offset in the position `{position}`"))?;
-    offset.parse().with_context(|| format!("`{position}` is no position of a file"))
+    offset
+        .parse()
+        .with_context(|| format!("`{position}` is no position of a file"))
 }
 
 fn read(path: &Path) -> Result<Vec<u64>> {

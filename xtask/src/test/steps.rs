@@ -213,6 +213,8 @@ fn host_tests(folders: &Folders, jobs: Option<u32>, chosen: &[&str]) -> Result<C
     let mut command = cargo::cargo(&folders.root);
     command.args(["test", "--no-fail-fast"]).args(chosen);
     command.env("CONNECT_SKIPPED_TESTS", &skipped);
+    // Errors of the suites name what went wrong; where they were made says nothing more.
+    command.env("RUST_LIB_BACKTRACE", "0");
     let outcome = tests(cargo::jobs(&mut command, jobs));
     let reasons = fs::read_to_string(&skipped).unwrap_or_default();
     let reasons = || reasons.lines().map(str::to_owned);

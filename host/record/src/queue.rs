@@ -57,3 +57,19 @@ pub struct ResumePoint {
     /// The position in the connector's own form.
     pub position: Bytes,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let queue = Queue::new("orders", "broker-a", 3);
+        assert_eq!(queue.to_string(), "orders/broker-a/3");
+        assert_eq!(queue.partition_name(), "orders\tbroker-a\t3");
+        assert!(
+            queue < Queue::new("orders", "broker-b", 0),
+            "queues sort by topic, broker, number"
+        );
+    }
+}

@@ -66,7 +66,7 @@ pub enum BatchError {
         source: SchemaError,
     },
     /// An index points outside its table.
-    #[error("{row}: {field} is {value}, but its table has {bound} entries")]
+    #[error("{row}: {field} is {value}, but its table has length {bound}")]
     Index {
         /// Where.
         row: RowName,

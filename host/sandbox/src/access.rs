@@ -1,0 +1,153 @@
+//! The directories one instance gets. Only [`crate::Grants::allow`] fills it, so whatever is in here
+//! was granted; opening makes sure that it still is the directory that was looked at.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What an instance may touch. Nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    directories: Vec<Directory>,
+}
+
+/// A directory the guest finds under the name it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Real path on the host.
+    pub(crate) host: PathBuf,
+    /// Path as the guest writes it.
+    pub(crate) guest: String,
+    /// Whether its content may be changed.
+    pub(crate) writable: bool,
+}
+
+impl Access {
+    /// The directories, each guest path once.
+    pub fn directories(&self) -> &[Directory] {
+        &self.directories
+    }
+
+    /// Adds a directory; asked for twice, the wider right holds.
+    pub(crate) fn add(&mut self, directory: Directory) {
+        match self
+            .directories
+            .iter_mut()
+            .find(|known| known.guest == directory.guest)
+        {
+            Some(known) => known.writable |= directory.writable,
+            None => self.directories.push(directory),
+        }
+    }
+}
+
+impl Directory {
+    /// Real path on the host.
+    pub fn host(&self) -> &Path {
+        &self.host
+    }
+
+    /// Path as the guest writes it.
+    pub fn guest(&self) -> &str {
+        &self.guest
+    }
+
+    /// Whether its content may be changed; else it may only be read.
+    pub fn writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Hands `open` a path of the directory. The real path was granted some time ago; should a part
+    /// of it have become a symbolic link since, this fails instead of following it.
+    ///
+    /// # Errors
+    /// The directory is gone, became a link, or `open` failed; all name the directory.
+    pub(crate) fn open(&self, open: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        self.open_unlinked(open).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("directory `{}`: {error}", self.host.display()),
+            )
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_unlinked(&self, open: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+        use rustix::io::Errno;
+        use std::os::fd::AsRawFd;
+
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match openat2(
+            CWD,
+            &self.host,
+            flags,
+            Mode::empty(),
+            ResolveFlags::NO_SYMLINKS,
+        ) {
+            // Through this name of the descriptor the same directory is opened whatever happens to
+            // the path meanwhile.
+            Ok(held) => open(Path::new(&format!("/proc/self/fd/{}", held.as_raw_fd()))),
+            // Older kernels and some containers do not have the call.
+            Err(Errno::NOSYS | Errno::PERM) => self.open_checked(open),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_unlinked(&self, open: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        self.open_checked(open)
+    }
+
+    /// The next best thing: looks again right before opening.
+    fn open_checked(&self, open: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        if self.host.canonicalize()? != self.host {
+            return Err(io::Error::other("it leads elsewhere since it was granted"));
+        }
+        open(&self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn the_wider_right_holds_when_a_directory_is_needed_twice() {
+        let directory = |writable| Directory {
+            host: "/d".into(),
+            guest: "d".into(),
+            writable,
+        };
+        let mut access = Access::default();
+        access.add(directory(true));
+        access.add(directory(false));
+        assert_eq!(access.directories(), [directory(true)]);
+    }
+
+    #[test]
+    fn a_path_that_became_a_link_is_not_followed() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = keep.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("granted/deep")).unwrap();
+        fs::create_dir_all(root.join("secret/deep")).unwrap();
+        fs::write(root.join("granted/deep/mine"), "").unwrap();
+        let directory = Directory {
+            host: root.join("granted/deep"),
+            guest: ".".into(),
+            writable: false,
+        };
+        let look = |path: &Path| fs::metadata(path.join("mine")).map(|_| ());
+        directory.open(look).unwrap();
+        directory.open_checked(look).unwrap();
+
+        fs::rename(root.join("granted"), root.join("moved")).unwrap();
+        symlink(root.join("secret"), root.join("granted")).unwrap();
+        let error = directory.open(|_| panic!("followed the link")).unwrap_err();
+        assert!(error.to_string().contains("granted/deep"), "{error}");
+        directory
+            .open_checked(|_| panic!("followed the link"))
+            .unwrap_err();
+    }
+}

@@ -1,0 +1,293 @@
+//! One instance and the way every call into it goes: budgets armed, time kept, faults named. After
+//! a trap, a broken limit or an abandoned call the instance refuses to be used; nobody can forget
+//! that, since there is no other way in.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::error::Elapsed;
+use wasmtime::component::{Instance, InstancePre};
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::access::Access;
+use crate::context::Context;
+use crate::error::CallError;
+use crate::fault;
+use crate::limits::Limits;
+use crate::log::Who;
+use crate::state::State;
+use crate::ticker::Ticker;
+
+/// What errors call the making of an instance.
+pub(crate) const INSTANTIATE: &str = "instantiate";
+
+/// Where an instance comes from, shared by all instances of a plugin.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) ticker: Arc<Ticker>,
+    /// Bytes out of the guest per call where the limits name none.
+    pub(crate) hostcall_bytes: u64,
+}
+
+/// Everything an instance is made with.
+pub(crate) struct Birth<'a> {
+    pub(crate) who: Who,
+    pub(crate) limits: &'a Limits,
+    pub(crate) access: &'a Access,
+    pub(crate) context: Context,
+}
+
+/// An instance with the exports `E` that are called on it.
+pub(crate) struct Guest<E> {
+    pub(crate) store: Store<State>,
+    pub(crate) exports: E,
+    plugin: Arc<str>,
+    limits: Limits,
+    slices: u64,
+    ticker: Arc<Ticker>,
+    health: Health,
+}
+
+#[derive(Debug)]
+enum Health {
+    Ready,
+    /// Set for the length of a call: if it is still there at the next one, the future of the
+    /// earlier call was dropped half-way and the guest's stack with it.
+    Calling(&'static str),
+    Dead(String),
+}
+
+/// A call that has begun.
+pub(crate) struct Call {
+    name: &'static str,
+    wall: Duration,
+    ticker: Arc<Ticker>,
+}
+
+impl Guest<()> {
+    /// Makes an instance. `load` finds the exports that will be called.
+    ///
+    /// # Errors
+    /// What a call can end with; a plugin may run code of its own while it is instantiated.
+    pub(crate) async fn new<E>(
+        origin: &Origin,
+        birth: Birth<'_>,
+        load: impl FnOnce(&mut Store<State>, &Instance) -> wasmtime::Result<E>,
+    ) -> Result<Guest<E>, CallError> {
+        let Birth {
+            who,
+            limits,
+            access,
+            context,
+        } = birth;
+        let plugin = Arc::clone(&who.plugin);
+        let state = State::new(who, limits, access, context).map_err(|error| CallError::Host {
+            plugin: Arc::clone(&plugin),
+            call: INSTANTIATE,
+            step: "opening its directories",
+            source: error.into(),
+        })?;
+        let store = store(origin, state, limits).map_err(|error| CallError::Host {
+            plugin: Arc::clone(&plugin),
+            call: INSTANTIATE,
+            step: "making its store",
+            source: error.into(),
+        })?;
+        let mut guest = Guest {
+            store,
+            exports: (),
+            plugin,
+            limits: limits.clone(),
+            slices: slices(limits.call_cpu, origin.ticker.tick()),
+            ticker: Arc::clone(&origin.ticker),
+            health: Health::Ready,
+        };
+        let call = guest.begin(INSTANTIATE)?;
+        let outcome = call
+            .run(origin.pre.instantiate_async(&mut guest.store))
+            .await;
+        let instance = guest.end(&call, outcome)?;
+        let exports = load(&mut guest.store, &instance)
+            .map_err(|error| guest.answer(INSTANTIATE, format!("{error:#}")))?;
+        let Guest {
+            store,
+            exports: (),
+            plugin,
+            limits,
+            slices,
+            ticker,
+            health,
+        } = guest;
+        Ok(Guest {
+            store,
+            exports,
+            plugin,
+            limits,
+            slices,
+            ticker,
+            health,
+        })
+    }
+}
+
+fn store(origin: &Origin, state: State, limits: &Limits) -> wasmtime::Result<Store<State>> {
+    let mut store = Store::try_new(origin.pre.engine(), state)?;
+    store.limiter(|state| &mut state.limiter);
+    let fuel = limits.hostcall_bytes.unwrap_or(origin.hostcall_bytes);
+    store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
+    store.set_max_component_handles(limits.handles as usize);
+    store.epoch_deadline_callback(|mut context| {
+        if context.data_mut().slices.spend() {
+            // `yield_now` and not wasmtime's own yield: it lets the runtime look at its timers and
+            // sockets after each slice, where the other one starves them.
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(tokio::task::yield_now()),
+            ))
+        } else {
+            Ok(UpdateDeadline::Interrupt)
+        }
+    });
+    Ok(store)
+}
+
+/// A budget in ticks; at least one.
+fn slices(budget: Duration, tick: Duration) -> u64 {
+    let ticks = budget.as_nanos() / tick.as_nanos().max(1);
+    u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
+}
+
+impl<E> Guest<E> {
+    /// The plugin's name, for errors.
+    pub(crate) fn plugin(&self) -> Arc<str> {
+        Arc::clone(&self.plugin)
+    }
+
+    /// Linear memory in use, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().limiter.memory_bytes()
+    }
+
+    /// Arms the budgets of a call.
+    ///
+    /// # Errors
+    /// [`CallError::Gone`] when the instance cannot be used any more.
+    pub(crate) fn begin(&mut self, name: &'static str) -> Result<Call, CallError> {
+        let cause = match &self.health {
+            Health::Ready => None,
+            Health::Calling(earlier) => {
+                Some(format!("an earlier `{earlier}` was abandoned half-way"))
+            }
+            Health::Dead(cause) => Some(cause.clone()),
+        };
+        if let Some(cause) = cause {
+            return Err(CallError::Gone {
+                plugin: self.plugin(),
+                call: name,
+                cause,
+            });
+        }
+        self.health = Health::Calling(name);
+        self.store.set_epoch_deadline(1);
+        let state = self.store.data_mut();
+        state.slices.begin(self.slices);
+        state.limiter.begin();
+        state.log.begin();
+        Ok(Call {
+            name,
+            wall: self.limits.call_wall,
+            ticker: Arc::clone(&self.ticker),
+        })
+    }
+
+    /// Takes stock of a call. Anything but an answer makes the instance unusable.
+    pub(crate) fn end<R>(
+        &mut self,
+        call: &Call,
+        outcome: Result<wasmtime::Result<R>, Elapsed>,
+    ) -> Result<R, CallError> {
+        let name = call.name;
+        let error = match outcome {
+            Ok(Ok(answer)) => {
+                self.health = Health::Ready;
+                return Ok(answer);
+            }
+            Ok(Err(error)) => {
+                fault::name(self.plugin(), name, &error, self.store.data(), &self.limits)
+            }
+            Err(Elapsed { .. }) => CallError::Wall {
+                plugin: self.plugin(),
+                call: name,
+                limit: call.wall,
+            },
+        };
+        self.health = Health::Dead(error.to_string());
+        Err(error)
+    }
+
+    /// The answer was understood but breaks the interface: a bug in the plugin, which may have any
+    /// state now, so the instance ends here.
+    pub(crate) fn reject(&mut self, error: CallError) -> CallError {
+        self.health = Health::Dead(error.to_string());
+        error
+    }
+
+    /// [`Self::reject`] with a reason in words.
+    pub(crate) fn answer(&mut self, call: &'static str, reason: String) -> CallError {
+        let plugin = self.plugin();
+        self.reject(CallError::Answer {
+            plugin,
+            call,
+            reason,
+        })
+    }
+
+    /// The guest has been closed; nothing may be called any more.
+    pub(crate) fn retire(&mut self) {
+        self.health = Health::Dead("it has been closed".into());
+    }
+}
+
+impl Call {
+    /// Runs the call within its wall time. The epoch moves only while the guest is on a thread, so
+    /// a guest that waits costs nothing.
+    pub(crate) async fn run<F: Future>(&self, call: F) -> Result<F::Output, Elapsed> {
+        let mut call = pin!(call);
+        let ticked = poll_fn(|context| {
+            let _running = self.ticker.enter();
+            call.as_mut().poll(context)
+        });
+        tokio::time::timeout(self.wall, ticked).await
+    }
+}
+
+impl<E> fmt::Debug for Guest<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest")
+            .field("plugin", &self.plugin)
+            .field("health", &self.health)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_are_whole_ticks_and_never_nothing() {
+        assert_eq!(
+            slices(Duration::from_secs(10), Duration::from_millis(1)),
+            10_000
+        );
+        assert_eq!(
+            slices(Duration::from_micros(1), Duration::from_millis(1)),
+            1
+        );
+        assert_eq!(slices(Duration::MAX, Duration::from_nanos(1)), u64::MAX);
+    }
+}

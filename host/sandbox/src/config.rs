@@ -1,0 +1,59 @@
+//! The one place that configures wasmtime, so that code compiled for one sandbox fits every other
+//! of the same build.
+
+use std::time::Duration;
+
+use wasmtime::{Config, Strategy, WasmBacktraceDetails};
+
+use crate::limits::Limits;
+
+/// Settings of a [`crate::Sandbox`].
+#[derive(Clone, Debug)]
+pub struct SandboxSettings {
+    /// Directory of the code cache, used by this worker alone; made when it is not there. Without
+    /// one every start compiles every plugin. Default none.
+    pub code_cache: Option<std::path::PathBuf>,
+    /// Largest plugin file, in bytes. Default 32 MiB.
+    pub max_component_bytes: u64,
+    /// Length of a time slice: how long one guest may hold a thread while others wait. Default 1 ms.
+    pub epoch_tick: Duration,
+    /// Limits of instances that answer questions about settings. Tasks bring their own.
+    pub defaults: Limits,
+    /// Bounds of a batch that a guest returns.
+    pub batch: connect_record::Limits,
+}
+
+impl Default for SandboxSettings {
+    fn default() -> Self {
+        Self {
+            code_cache: None,
+            max_component_bytes: 32 << 20,
+            epoch_tick: Duration::from_millis(1),
+            defaults: Limits::default(),
+            batch: connect_record::Limits::default(),
+        }
+    }
+}
+
+/// Wasmtime's settings.
+pub(crate) fn engine_config() -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .wasm_component_model(true)
+        // Sync exports on fibers; this keeps the event loop of component-model async out, should
+        // another crate ever switch its feature on.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .consume_fuel(false)
+        .wasm_memory64(false)
+        .shared_memory(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        // Only native debuggers would use it, and registering it is quadratic in the modules.
+        .native_unwind_info(false)
+        .parallel_compilation(true)
+        // Stacks are used again by other guests of the same store only, but a guest must never
+        // find there what the host left.
+        .async_stack_zeroing(true);
+    config
+}

@@ -1,0 +1,144 @@
+//! A refusal of access, with what the operator would have to write to lift it. The text is the
+//! interface: people copy the lines from it into their configuration.
+
+use std::fmt::{self, Write as _};
+
+use crate::grants::Need;
+use crate::text;
+
+/// What a connector needs and does not get. Shows one paragraph a need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The plugin.
+    pub plugin: String,
+    /// Each need that was refused.
+    pub refusals: Vec<Refusal>,
+}
+
+/// One need that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the plugin asked for.
+    pub need: Need,
+    /// Why it does not get it.
+    pub why: Why,
+}
+
+/// Why a need was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// A grant is missing.
+    NotGranted {
+        /// For reading or for writing.
+        kind: Kind,
+        /// The directory to grant.
+        grant: String,
+    },
+    /// The directory does not exist.
+    Missing,
+    /// The path is something else than a directory.
+    NotADirectory,
+    /// The directory cannot be looked at.
+    Unreadable {
+        /// What the system says.
+        reason: String,
+    },
+    /// This worker has no access of this kind to give.
+    Unknown,
+}
+
+/// Rights on a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Reading.
+    Read,
+    /// Reading and changing.
+    Write,
+}
+
+impl Kind {
+    /// The key in the configuration, and the kind in a [`Need`].
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Read => "read-directory",
+            Self::Write => "write-directory",
+        }
+    }
+}
+
+impl std::error::Error for Denied {}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, refusal) in self.refusals.iter().enumerate() {
+            if number > 0 {
+                f.write_char('\n')?;
+            }
+            self.paragraph(f, refusal)?;
+        }
+        Ok(())
+    }
+}
+
+impl Denied {
+    fn paragraph(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        Refusal { need, why }: &Refusal,
+    ) -> fmt::Result {
+        let (kind, target) = (text::reason(&need.kind), text::reason(&need.target));
+        write!(f, "plugin `{}` needs `{kind}` on `{target}`, ", self.plugin)?;
+        match why {
+            Why::NotGranted { kind, grant } => {
+                writeln!(
+                    f,
+                    "which is not granted; these lines in the worker's configuration grant it:"
+                )?;
+                writeln!(f, "[[grant]]")?;
+                writeln!(f, "plugin = {}", Quoted(&self.plugin))?;
+                write!(f, "{} = [{}]", kind.key(), Quoted(grant))
+            }
+            Why::Missing => {
+                f.write_str("which does not exist: create it, or correct the connector's settings")
+            }
+            Why::NotADirectory => f.write_str("which is not a directory"),
+            Why::Unreadable { reason } => write!(f, "which cannot be looked at: {reason}"),
+            Why::Unknown => f.write_str("and this worker has no access of that kind to give"),
+        }
+    }
+}
+
+/// A TOML basic string.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            match character {
+                '"' | '\\' => write!(f, "\\{character}")?,
+                control if control.is_control() => write!(f, "\\u{:04X}", u32::from(control))?,
+                other => f.write_char(other)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_reads_back_as_it_was() {
+        #[derive(serde::Deserialize)]
+        struct File {
+            text: String,
+        }
+        for text in ["plain", "a \"b\" \\c", "tab\tand\nline", "ö"] {
+            let file: File = toml::from_str(&format!("text = {}", Quoted(text))).unwrap();
+            assert_eq!(file.text, text);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a call into a plugin can end with. A supervisor decides by the case alone; the texts name
+//! plugin, call and cause for people. Texts of guests are cut before they get here.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_record::BatchError;
+
+use crate::text;
+
+/// A setting that cannot work, as the plugin says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, reason } = self;
+        if key.is_empty() {
+            f.write_str(reason)
+        } else {
+            write!(f, "`{key}`: {reason}")
+        }
+    }
+}
+
+fn joined(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(Problem::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn words(said: Option<&str>) -> String {
+    said.map(|said| format!(" ({said})")).unwrap_or_default()
+}
+
+/// Why a call into a plugin did not succeed.
+///
+/// The first three cases are answers: the instance lives on. All others leave it unusable
+/// ([`Self::poisoned`]); it has to be dropped and made again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The same instance may get the same call again.
+    #[error("plugin `{plugin}`: `{call}` cannot be done now: {reason}")]
+    Retriable {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// The plugin's words.
+        reason: String,
+        /// Not before this time has passed.
+        after: Duration,
+    },
+    /// The settings cannot work. Ends the task.
+    #[error("plugin `{plugin}`: `{call}` refuses the settings: {}", joined(.problems))]
+    Invalid {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// Settings and reasons.
+        problems: Vec<Problem>,
+    },
+    /// The plugin gives up. Ends the task.
+    #[error("plugin `{plugin}`: `{call}` failed: {reason}")]
+    Fatal {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// The plugin's words.
+        reason: String,
+    },
+    /// The plugin crashed.
+    #[error("plugin `{plugin}` crashed in `{call}`: {trap}{}", words(.said.as_deref()))]
+    Trap {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// What stopped it.
+        trap: String,
+        /// The last lines it wrote to standard error during the call: a panic's message, as a rule.
+        said: Option<String>,
+        /// Its stack, innermost function first; empty when there was none.
+        backtrace: String,
+    },
+    /// The call took too long, waiting included.
+    #[error("plugin `{plugin}`: `{call}` was stopped after {limit:?}, the limit of one call")]
+    Wall {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The call used too much of the processor.
+    #[error(
+        "plugin `{plugin}`: `{call}` was stopped after {limit:?} on the processor, the limit of one call"
+    )]
+    Cpu {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// The limit.
+        limit: Duration,
+        /// Where it was stopped.
+        backtrace: String,
+    },
+    /// The plugin asked for more memory than its limit and did not survive the refusal.
+    #[error("plugin `{plugin}` ran out of memory in `{call}`: {asked} {what} asked for, the limit is {}", limit_text(.what, .limit))]
+    Memory {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// `memory bytes` or `table elements`.
+        what: &'static str,
+        /// How many it would have had.
+        asked: u64,
+        /// How many it may have.
+        limit: u64,
+        /// Its stack, innermost function first.
+        backtrace: String,
+    },
+    /// The plugin returned a batch that breaks the interface.
+    #[error("plugin `{plugin}`: `{call}` returned a batch that breaks the interface")]
+    Batch {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// Entry, field, value and bound.
+        #[source]
+        source: BatchError,
+    },
+    /// The plugin's answer breaks the interface in some other way.
+    #[error("plugin `{plugin}`: the answer of `{call}` breaks the interface: {reason}")]
+    Answer {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The instance was unusable before the call.
+    #[error(
+        "plugin `{plugin}`: `{call}` was not called, since the instance cannot be used any more: {cause}"
+    )]
+    Gone {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that would have been called.
+        call: &'static str,
+        /// What happened to the instance.
+        cause: String,
+    },
+    /// The worker could not do its part.
+    #[error("plugin `{plugin}`: {step} for `{call}` failed")]
+    Host {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// What the worker was doing.
+        step: &'static str,
+        /// What came back.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn limit_text(what: &str, limit: &u64) -> String {
+    if what == "memory bytes" {
+        text::bytes(*limit)
+    } else {
+        limit.to_string()
+    }
+}
+
+impl CallError {
+    /// Whether the instance is unusable and has to be made again. False for answers.
+    pub fn poisoned(&self) -> bool {
+        !matches!(
+            self,
+            Self::Retriable { .. } | Self::Invalid { .. } | Self::Fatal { .. }
+        )
+    }
+
+    /// The plugin's stack at the moment it was stopped, where there is one.
+    pub fn backtrace(&self) -> Option<&str> {
+        match self {
+            Self::Trap { backtrace, .. }
+            | Self::Cpu { backtrace, .. }
+            | Self::Memory { backtrace, .. } => (!backtrace.is_empty()).then_some(backtrace),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Gives the errors of wasmtime their names. The order of the questions matters: a memory limit and
+//! a used-up budget show as traps too, and the cause is more useful than the trap.
+
+use std::sync::Arc;
+
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::error::CallError;
+use crate::limits::Limits;
+use crate::state::State;
+use crate::text;
+
+/// Longest backtrace that is kept, in bytes and in lines.
+const BACKTRACE_BYTES: usize = 8_192;
+const BACKTRACE_LINES: usize = 60;
+
+/// Names what ended a call.
+pub(crate) fn name(
+    plugin: Arc<str>,
+    call: &'static str,
+    error: &wasmtime::Error,
+    state: &State,
+    limits: &Limits,
+) -> CallError {
+    let stack = error.downcast_ref::<WasmBacktrace>();
+    let backtrace = stack.map(render).unwrap_or_default();
+    if let Some(breach) = state.limiter.breach() {
+        let (what, asked, limit) = (breach.what, breach.asked, breach.limit);
+        return CallError::Memory {
+            plugin,
+            call,
+            what,
+            asked,
+            limit,
+            backtrace,
+        };
+    }
+    let trap = error.downcast_ref::<Trap>();
+    if trap == Some(&Trap::Interrupt) && state.slices.spent() {
+        return CallError::Cpu {
+            plugin,
+            call,
+            limit: limits.call_cpu,
+            backtrace,
+        };
+    }
+    let said = state.log.last_words();
+    if let Some(trap) = trap {
+        let trap = trap.to_string();
+        let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap).to_owned();
+        return CallError::Trap {
+            plugin,
+            call,
+            trap,
+            said,
+            backtrace,
+        };
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        let trap = format!("it left with exit code {code}");
+        return CallError::Trap {
+            plugin,
+            call,
+            trap,
+            said,
+            backtrace,
+        };
+    }
+    let reason = text::reason(&cause(error));
+    // wasmtime keeps the type of this one to itself; a test watches over the words.
+    if reason.contains("fuel allocated for hostcalls has been exhausted") {
+        let reason = "more data at once than the limit allows".to_owned();
+        return CallError::Answer {
+            plugin,
+            call,
+            reason,
+        };
+    }
+    match stack {
+        // Stopped by the host in the middle of the guest's code: a call that breaks the rules.
+        Some(_) => CallError::Trap {
+            plugin,
+            call,
+            trap: reason,
+            said,
+            backtrace,
+        },
+        // No guest code on the stack: the answer could not be read.
+        None => CallError::Answer {
+            plugin,
+            call,
+            reason,
+        },
+    }
+}
+
+/// The causes from the outermost in, without the backtrace that wasmtime puts among them.
+fn cause(error: &wasmtime::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for part in error.chain().map(ToString::to_string) {
+        if !part.starts_with("error while executing at wasm backtrace")
+            && parts.last() != Some(&part)
+        {
+            parts.push(part);
+        }
+    }
+    parts.join(": ")
+}
+
+/// The frames, demangled and with file and line where the plugin carries them, one a line.
+fn render(backtrace: &WasmBacktrace) -> String {
+    let all = backtrace.to_string();
+    let lines: Vec<&str> = all
+        .lines()
+        .skip(1)
+        .take(BACKTRACE_LINES)
+        .map(str::trim_end)
+        .collect();
+    text::cut(&lines.join("\n"), BACKTRACE_BYTES).into_owned()
+}

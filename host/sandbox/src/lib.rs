@@ -1,0 +1,85 @@
+//! Where plugins run: WebAssembly components in instances of their own, with nothing to reach but
+//! what was granted and nothing to spend but what their limits say. The only crate that names
+//! wasmtime; it decides nothing about connectors, retries or offsets.
+//!
+//! ```text
+//! Sandbox --load(bytes)--> Plugin --source/sink/transform--> one instance a task
+//!                            |
+//!                            +--needs/validate/task_settings--> throw-away instances
+//! ```
+//!
+//! What a guest returns is checked here, once, into types that cannot be wrong. An error of a call
+//! says whether the instance lives on ([`CallError::poisoned`]); when it does not, drop it and make
+//! another one: that takes microseconds.
+//!
+//! A future of a call that is dropped before it is done leaves the guest's stack half-way, so the
+//! instance is of no use afterwards. To stop a guest, drop the future and the instance with it.
+
+mod access;
+mod bindings;
+mod cache;
+mod call;
+mod config;
+mod connector;
+mod context;
+mod denied;
+mod description;
+mod engine;
+mod error;
+mod fault;
+mod grants;
+mod inspect;
+mod limits;
+mod linker;
+mod load_error;
+mod log;
+mod plugin;
+mod progress;
+mod rejects;
+mod sink;
+mod source;
+mod state;
+mod stdio;
+mod text;
+mod ticker;
+mod transform;
+
+use std::fmt;
+
+pub use access::{Access, Directory};
+pub use config::SandboxSettings;
+pub use connector::Plan;
+pub use context::{SinkContext, SourceContext};
+pub use denied::{Denied, Kind as DirectoryRight, Refusal, Why};
+pub use description::{Description, OptionKind, OptionSpec};
+pub use engine::Sandbox;
+pub use error::{CallError, Problem};
+pub use grants::{Grant, Grants, Need};
+pub use limits::Limits;
+pub use load_error::LoadError;
+pub use plugin::{Plugin, TaskScope};
+pub use rejects::Rejected;
+pub use sink::{Flushed, Late, SinkInstance};
+pub use source::{Polled, SourceInstance};
+pub use transform::{Applied, TransformInstance};
+
+/// What a plugin does in a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Brings records in.
+    Source,
+    /// Takes records out.
+    Sink,
+    /// Changes records on their way.
+    Transform,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Sink => "sink",
+            Self::Transform => "transform",
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! What a guest finds when it looks out: log and context of this project, and of WASI the part that
+//! standard libraries need to start. Sockets and HTTP are not here: there is nothing to deny, since
+//! there is nothing to call. What a toolchain imports beyond that is replaced by a trap that says so.
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable, ResourceType};
+use wasmtime::{Engine, bail};
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random};
+use wasmtime_wasi::random::WasiRandom;
+
+use crate::bindings::v0_1::rocketmq::connect as ours;
+use crate::state::State;
+
+/// Interfaces of our own package that a guest may import.
+pub(crate) const OURS: &[&str] = &["records", "log", "source-context", "sink-context"];
+
+/// Interfaces of WASI that are linked, without version.
+const WASI: &[&str] = &[
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/random",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+];
+
+/// Whether this import is of WASI 0.2 and linked.
+pub(crate) fn offers_wasi(import: &str) -> bool {
+    import
+        .split_once('@')
+        .is_some_and(|(name, version)| WASI.contains(&name) && version.starts_with("0.2."))
+}
+
+struct Table;
+
+impl HasData for Table {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// The linker that all plugins share.
+///
+/// # Errors
+/// None in practice: the names do not depend on input.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    ours::records::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    ours::log::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    ours::source_context::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    ours::sink_context::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+
+    io::error::add_to_linker::<_, Table>(l, |state| &mut state.table)?;
+    io::poll::add_to_linker::<_, Table>(l, |state| &mut state.table)?;
+    io::streams::add_to_linker::<_, Table>(l, |state| &mut state.table)?;
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    filesystem::types::add_to_linker::<_, WasiFilesystem>(l, State::filesystem)?;
+    filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, State::filesystem)?;
+    random::random::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    cli::environment::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    Ok(linker)
+}
+
+/// Puts a trap that names itself in the place of every function of the interfaces `names`.
+///
+/// # Errors
+/// An interface that holds something else than functions, types and resources.
+pub(crate) fn stub(
+    linker: &mut Linker<State>,
+    component: &Component,
+    names: &[String],
+) -> wasmtime::Result<()> {
+    let engine = component.engine().clone();
+    let component_type = component.component_type();
+    // Resources met so far, in order: one that comes again is another name for the same, and what
+    // it was linked with before holds.
+    let mut met: Vec<ResourceType> = Vec::new();
+    for (import, item) in component_type.imports(&engine) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            continue;
+        };
+        let is_stub = names.iter().any(|name| name == import);
+        let mut place = if is_stub {
+            Some(linker.instance(import)?)
+        } else {
+            None
+        };
+        for (name, item) in instance.exports(&engine) {
+            match (item.ty, &mut place) {
+                (ComponentItem::Resource(resource), place) => {
+                    let known = met.contains(&resource);
+                    met.push(resource);
+                    if let (false, Some(place)) = (known, place) {
+                        place.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+                    }
+                }
+                (ComponentItem::ComponentFunc(_), Some(place)) => {
+                    let called = format!("{import}#{name}");
+                    place.func_new(name, move |_, _, _, _| {
+                        bail!("this worker does not offer `{called}`")
+                    })?;
+                }
+                (ComponentItem::Type(_), _) | (_, None) => {}
+                (_, Some(_)) => bail!("`{import}#{name}` is no function, type or resource"),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! Where a guest's words go: its log calls, and what it prints. All of it ends as events of the
+//! tracing target `plugin`, one line each, rate-limited per instance, never on the worker's own
+//! standard streams. A guest can neither forge a line nor fill the disk faster than its limit.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::text;
+
+/// Longest line that is logged, in bytes; a longer one is cut.
+const LINE_BYTES: usize = 4_096;
+/// How much of what was printed last is kept to explain a trap, in lines and in bytes a line.
+const LAST_LINES: usize = 4;
+const LAST_LINE_BYTES: usize = 512;
+
+/// Level of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// On whose behalf lines are written.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) plugin: Arc<str>,
+    /// Empty while a plugin is only asked about itself.
+    pub(crate) connector: Arc<str>,
+    pub(crate) task: u32,
+}
+
+/// One instance's log.
+#[derive(Debug)]
+pub(crate) struct PluginLog {
+    who: Who,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    bucket: Bucket,
+    last: VecDeque<String>,
+}
+
+/// A token bucket that holds one second's worth of lines.
+#[derive(Debug)]
+struct Bucket {
+    rate: f64,
+    tokens: f64,
+    filled: Instant,
+    dropped: u64,
+}
+
+impl Bucket {
+    fn new(rate: u32, now: Instant) -> Self {
+        let rate = f64::from(rate);
+        Self {
+            rate,
+            tokens: rate,
+            filled: now,
+            dropped: 0,
+        }
+    }
+
+    /// Takes a token; `Some` of the lines that were dropped before when there is one.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * self.rate).min(self.rate);
+        self.filled = now;
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            Some(std::mem::take(&mut self.dropped))
+        } else {
+            self.dropped += 1;
+            None
+        }
+    }
+}
+
+impl PluginLog {
+    pub(crate) fn new(who: Who, lines_per_second: u32) -> Self {
+        let bucket = Bucket::new(lines_per_second, Instant::now());
+        Self {
+            who,
+            state: Mutex::new(State {
+                bucket,
+                last: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// Writes one line. `origin` is `log`, `stdout` or `stderr`.
+    pub(crate) fn write(&self, level: Level, origin: &'static str, line: &str) {
+        let dropped = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if origin == "stderr" {
+                state.remember(line);
+            }
+            state.bucket.take(Instant::now())
+        };
+        let Some(dropped) = dropped else { return };
+        if dropped > 0 {
+            self.report_dropped(dropped);
+        }
+        emit(
+            &self.who,
+            level,
+            origin,
+            &text::plain(&text::cut(line, LINE_BYTES)),
+        );
+    }
+
+    /// Forgets what was printed: a new call begins.
+    pub(crate) fn begin(&self) {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last
+            .clear();
+    }
+
+    /// The last lines on standard error since [`Self::begin`]: a panic's message, as a rule.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<&str> = state.last.iter().map(String::as_str).collect();
+        (!lines.is_empty()).then(|| lines.join(" | "))
+    }
+
+    fn report_dropped(&self, dropped: u64) {
+        let line = format!("{dropped} lines were dropped: more than the limit a second");
+        emit(&self.who, Level::Warn, "log", &line);
+    }
+}
+
+impl Drop for PluginLog {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let dropped = state.bucket.dropped;
+        if dropped > 0 {
+            self.report_dropped(dropped);
+        }
+    }
+}
+
+impl State {
+    fn remember(&mut self, line: &str) {
+        // Rust's own advice on how to see more cannot be followed in a sandbox.
+        if line.is_empty() || line.starts_with("note: run with `RUST_BACKTRACE") {
+            return;
+        }
+        if self.last.len() == LAST_LINES {
+            self.last.pop_front();
+        }
+        self.last
+            .push_back(text::plain(&text::cut(line, LAST_LINE_BYTES)));
+    }
+}
+
+fn emit(who: &Who, level: Level, origin: &'static str, line: &str) {
+    let Who {
+        plugin,
+        connector,
+        task,
+    } = who;
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::event!(target: "plugin", tracing::Level::$level,
+                %plugin, %connector, task, origin, "{line}")
+        };
+    }
+    match level {
+        Level::Trace => event!(TRACE),
+        Level::Debug => event!(DEBUG),
+        Level::Info => event!(INFO),
+        Level::Warn => event!(WARN),
+        Level::Error => event!(ERROR),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_bucket_lets_its_rate_through_and_counts_the_rest() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10, start);
+        let passed = (0..25).filter(|_| bucket.take(start).is_some()).count();
+        assert_eq!(passed, 10);
+        assert_eq!(bucket.take(start + Duration::from_millis(500)), Some(15));
+        let later = start + Duration::from_secs(60);
+        let passed = (0..100).filter(|_| bucket.take(later).is_some()).count();
+        assert_eq!(passed, 10);
+    }
+
+    #[test]
+    fn the_last_words_are_bounded_and_of_the_present_call() {
+        let who = Who {
+            plugin: "p".into(),
+            connector: "c".into(),
+            task: 0,
+        };
+        let log = PluginLog::new(who, 1);
+        for number in 0..100 {
+            log.write(
+                Level::Warn,
+                "stderr",
+                &format!("line {number} {}", "x".repeat(10_000)),
+            );
+        }
+        log.write(Level::Info, "stdout", "not an error");
+        let words = log.last_words().unwrap();
+        assert!(words.starts_with("line 96 "), "{words}");
+        assert!(words.len() < LAST_LINES * (LAST_LINE_BYTES + 40));
+        log.begin();
+        assert_eq!(log.last_words(), None);
+    }
+}

@@ -157,11 +157,15 @@ impl<T: Source> SourceDriver<T> {
         }
         let renewed =
             |have: &ResumePoint| points.iter().any(|point| point.partition == have.partition);
-        self.host
-            .stored
-            .retain(|have| !renewed(have) && !self.forgotten.contains(&have.partition));
+        self.host.stored.retain(|have| !renewed(have));
         self.host.stored.extend(points.iter().cloned());
-        self.forgotten.clear();
+        // A partition is gone after the records that came with the news, not before.
+        if self.pending.is_empty() {
+            let forgotten = std::mem::take(&mut self.forgotten);
+            self.host
+                .stored
+                .retain(|have| !forgotten.contains(&have.partition));
+        }
         on(&mut self.host, || self.task.committed(&points))
     }
 

@@ -1,0 +1,96 @@
+//! Messages to wire bytes: the properties' text form and the batch body. Pure; the caller has
+//! checked the messages, here nothing is refused or changed.
+
+use crate::message::{FRAME_BYTES, ID_PROPERTY_BYTES, NAME_END, Outgoing, VALUE_END};
+use bytes::{BufMut, Bytes, BytesMut};
+use rocketmq_model::common::message::message_client_id_setter::MessageClientIDSetter;
+use rocketmq_model::common::message::{MessageConst, STRING_HASH_SET};
+
+/// Whether RocketMQ gives a meaning of its own to a property of this name.
+pub(crate) fn is_reserved_property(name: &str) -> bool {
+    STRING_HASH_SET.contains(name)
+}
+
+/// All properties of a message, with a new message id.
+pub(super) fn properties(message: &Outgoing) -> String {
+    let mut text = String::with_capacity(message.properties_size() + ID_PROPERTY_BYTES);
+    let mut put = |name: &str, value: &str| {
+        text.push_str(name);
+        text.push(NAME_END);
+        text.push_str(value);
+        text.push(VALUE_END);
+    };
+    for (name, value) in message.all_properties() {
+        put(name, value);
+    }
+    let id = MessageClientIDSetter::create_uniq_id();
+    put(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX, &id);
+    text
+}
+
+/// Several messages as one body.
+pub(super) fn batch(messages: &[Outgoing]) -> Bytes {
+    let mut out = BytesMut::with_capacity(messages.iter().map(Outgoing::wire_size).sum());
+    for message in messages {
+        let properties = properties(message);
+        put_length(
+            &mut out,
+            FRAME_BYTES + message.body.len() + properties.len(),
+        );
+        out.put_u32(0); // magic code, filled in by the broker
+        out.put_u32(0); // checksum, likewise
+        out.put_u32(0); // flag
+        put_length(&mut out, message.body.len());
+        out.put_slice(&message.body);
+        // At most 32 767 by the check before.
+        out.put_u16(u16::try_from(properties.len()).unwrap_or(u16::MAX));
+        out.put_slice(properties.as_bytes());
+    }
+    out.freeze()
+}
+
+fn put_length(out: &mut BytesMut, length: usize) {
+    // At most 4 MiB by the check before.
+    out.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rocketmq_model::common::message::MessageTrait;
+    use rocketmq_protocol::common::message::message_decoder;
+
+    #[test]
+    fn the_client_library_reads_what_we_write() {
+        let mut first = Outgoing::new(vec![0_u8, 255, 1, 2]);
+        first.keys = Some("k 1".into());
+        first.tags = Some("tag".into());
+        first.properties = vec![
+            ("n".into(), "vä\n".into()),
+            ("e=".into(), "{\"a\":1}".into()),
+        ];
+        let second = Outgoing::new("b");
+        let mut bytes = batch(&[first.clone(), second.clone()]);
+        assert!(bytes.len() <= first.wire_size() + second.wire_size());
+        let read = message_decoder::decode_messages(&mut bytes);
+        assert_eq!(read.len(), 2);
+        let property = |at: usize, name: &'static str| {
+            read[at]
+                .property(&name.to_owned().into())
+                .map(|value| value.to_string())
+        };
+        assert_eq!(read[0].get_body().unwrap(), &first.body);
+        assert_eq!(property(0, "KEYS").as_deref(), Some("k 1"));
+        assert_eq!(property(0, "TAGS").as_deref(), Some("tag"));
+        assert_eq!(property(0, "n").as_deref(), Some("vä\n"));
+        assert_eq!(property(0, "e=").as_deref(), Some("{\"a\":1}"));
+        assert_eq!(read[1].get_body().unwrap(), &second.body);
+        assert_eq!(property(1, "KEYS"), None);
+        let ids = [
+            property(0, "UNIQ_KEY").unwrap(),
+            property(1, "UNIQ_KEY").unwrap(),
+        ];
+        assert_ne!(ids[0], ids[1]);
+        assert!(ids[0].len() <= ID_PROPERTY_BYTES - 10);
+    }
+}

@@ -1,0 +1,227 @@
+//! One endpoint (a name server or a broker): is it there, and the way to it.
+//!
+//! The client blocks an address for 30 s after five failed connects, and connecting through it
+//! costs far more than asking TCP. So while an endpoint is away nobody touches the client: one
+//! caller at a time probes with a plain TCP connect, paced from 50 ms up to 1 s, and the others
+//! wait for its result. When TCP answers, a new [`Session`] is made, with a breaker of its own.
+//! Never waits longer than one pace and one probe; trying again is the caller's business.
+
+use super::client::{Clients, Lane, NoAnswer, Session};
+use super::sync::lock;
+use crate::error::BrokerError;
+use cheetah_string::CheetahString;
+use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// How long a TCP connect may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longest pause between two probes; with it the endpoint is in use again within two seconds of
+/// its return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether a call waits for the next probe of an endpoint that is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    Wait,
+    /// Fail at once while no probe is due: for callers who have something else to go by.
+    Now,
+}
+
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+pub(super) struct Link {
+    /// For messages: "broker a at 127.0.0.1:10911".
+    what: String,
+    address: CheetahString,
+    clients: Arc<Clients>,
+    state: Mutex<State>,
+    /// Held by the caller who probes.
+    probing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Arc<Session>>,
+    /// Failures in a row since the last answer.
+    failures: u32,
+    /// Counts failed attempts to connect; those who waited for one see that it moved.
+    rounds: u64,
+    not_before: Option<Instant>,
+    cause: Option<Cause>,
+}
+
+impl Link {
+    pub(super) fn new(what: String, address: &str, clients: Arc<Clients>) -> Arc<Self> {
+        Arc::new(Self {
+            what,
+            address: CheetahString::from_slice(address),
+            clients,
+            state: Mutex::default(),
+            probing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Sends a request and waits for its answer, whatever its code.
+    pub(super) async fn call(
+        &self,
+        step: &'static str,
+        lane: Lane,
+        patience: Patience,
+        request: RemotingCommand,
+        timeout: Duration,
+    ) -> Result<RemotingCommand, BrokerError> {
+        let answer = async {
+            let session = self.session(step, patience).await?;
+            match session.invoke(lane, &self.address, request, timeout).await {
+                Ok(response) => Ok(response),
+                Err(NoAnswer::Saturated) => Err(BrokerError::Busy {
+                    step,
+                    what: self.what.clone(),
+                    code: 0,
+                    remark: "too many requests in progress".to_owned(),
+                }),
+                Err(NoAnswer::Failed(error)) => {
+                    let cause: Cause = Arc::new(error);
+                    self.session_failed(&session, &cause);
+                    Err(self.unreachable(step, cause))
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.clients.closed().cancelled() => Err(BrokerError::Closed { step }),
+            answer = answer => answer,
+        }
+    }
+
+    /// Whether the endpoint accepts a TCP connection now. Says nothing about its health beyond.
+    pub(super) async fn probe(&self, step: &'static str) -> Result<(), BrokerError> {
+        let connecting = self.connect();
+        let connected = tokio::select! {
+            biased;
+            () = self.clients.closed().cancelled() => return Err(BrokerError::Closed { step }),
+            connected = connecting => connected,
+        };
+        connected.map_err(|cause| self.unreachable(step, cause))
+    }
+
+    pub(super) fn retire(&self) {
+        let session = lock(&self.state).session.take();
+        if let Some(session) = session {
+            session.retire();
+        }
+    }
+
+    async fn session(
+        &self,
+        step: &'static str,
+        patience: Patience,
+    ) -> Result<Arc<Session>, BrokerError> {
+        let seen = {
+            let state = lock(&self.state);
+            if let Some(session) = &state.session {
+                return Ok(Arc::clone(session));
+            }
+            let due = state.not_before.is_none_or(|at| at <= Instant::now());
+            if patience == Patience::Now && !due {
+                return Err(self.still_away(step, &state));
+            }
+            state.rounds
+        };
+        let _probing = self.probing.lock().await;
+        let not_before = {
+            let state = lock(&self.state);
+            if let Some(session) = &state.session {
+                return Ok(Arc::clone(session));
+            }
+            if state.rounds != seen {
+                return Err(self.still_away(step, &state));
+            }
+            state.not_before
+        };
+        if let Some(at) = not_before {
+            tokio::time::sleep_until(at).await;
+        }
+        match self.connect().await {
+            Ok(()) => {
+                let session = Session::new(Arc::clone(&self.clients));
+                lock(&self.state).session = Some(Arc::clone(&session));
+                tracing::debug!(endpoint = %self.what, "connected");
+                Ok(session)
+            }
+            Err(cause) => {
+                let mut state = lock(&self.state);
+                if state.failures == 0 {
+                    tracing::warn!(endpoint = %self.what, %cause, "cannot connect; trying on");
+                }
+                state.failed(Arc::clone(&cause));
+                drop(state);
+                Err(self.unreachable(step, cause))
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<(), Cause> {
+        match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(self.address.as_str())).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Arc::new(error)),
+            Err(elapsed) => Err(Arc::new(elapsed)),
+        }
+    }
+
+    /// Throws the session away, if nobody else did.
+    fn session_failed(&self, failed: &Arc<Session>, cause: &Cause) {
+        let mut state = lock(&self.state);
+        if !state
+            .session
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, failed))
+        {
+            return;
+        }
+        state.session = None;
+        if failed.proven() {
+            // It worked until now, so the endpoint may be back already: ask at once.
+            state.failures = 0;
+            state.not_before = None;
+            state.cause = Some(Arc::clone(cause));
+            tracing::info!(endpoint = %self.what, %cause, "connection lost");
+        } else {
+            state.failed(Arc::clone(cause));
+        }
+        drop(state);
+        failed.retire();
+    }
+
+    fn still_away(&self, step: &'static str, state: &State) -> BrokerError {
+        let cause = state.cause.clone();
+        self.unreachable(
+            step,
+            cause.unwrap_or_else(|| Arc::new(std::io::Error::other("away"))),
+        )
+    }
+
+    fn unreachable(&self, step: &'static str, source: Cause) -> BrokerError {
+        BrokerError::Unreachable {
+            step,
+            what: self.what.clone(),
+            source,
+        }
+    }
+}
+
+impl State {
+    fn failed(&mut self, cause: Cause) {
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << self.failures.min(10))
+            .min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        self.rounds = self.rounds.wrapping_add(1);
+        self.not_before = Some(Instant::now() + pause);
+        self.cause = Some(cause);
+    }
+}

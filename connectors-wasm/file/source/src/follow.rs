@@ -6,21 +6,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use connect_sdk::{Batch, Failure, OrFail, Result, info, warn};
-use file_shared::{Identity, Line, Look, find_line, name};
+use file_shared::{Identity, Look};
 
 use crate::buffer::{Buffer, Owner};
-use crate::config::{Config, Key};
+use crate::config::Config;
 use crate::locate::{self, Open};
-use crate::position::{At, Position, Text};
+use crate::position::{Position, Text};
 
 /// How often a file that keeps growing is checked for a newer one of its name.
 const LOOK_WHILE_BUSY: Duration = Duration::from_secs(1);
 
 /// Newer files of the same name that are kept open while older ones are read to their end.
 const NEWER: usize = 16;
-
-/// What a record takes beside its line and key, at most: position and header.
-const BESIDE: usize = 128;
 
 /// How it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +54,12 @@ struct Current {
 /// Reads the files that have one path, one after the other.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    path: String,
-    schema: String,
+    pub(crate) path: String,
+    pub(crate) schema: String,
     /// After everything that was handed out.
-    position: Position,
+    pub(crate) position: Position,
     /// Whether the position has moved without a record that carries it.
-    moved: bool,
+    pub(crate) moved: bool,
     /// Whether the path is gone for good and its stored position with it.
     gone: bool,
     current: Option<Current>,
@@ -363,124 +360,6 @@ impl Follower {
         } else {
             Turn::Idle(round.config.poll_interval)
         })
-    }
-
-    /// Sends the lines that have ended. False when the batch is full.
-    fn take_lines(&mut self, round: &mut Round<'_>, batch: &mut Batch) -> Result<bool> {
-        loop {
-            let window = round.buffer.window();
-            if self.position.at == At::Return {
-                match window.first() {
-                    None => return Ok(true),
-                    Some(b'\n') => {
-                        self.step(
-                            Line {
-                                content: 0,
-                                total: 1,
-                            },
-                            At::Line,
-                            round,
-                        );
-                        continue;
-                    }
-                    Some(_) => self.position.at = At::Line,
-                }
-            }
-            let Some(line) = find_line(window, round.buffer.seen, round.config.ends) else {
-                let (length, seen) = (window.len(), round.config.ends.seen(window));
-                self.refuse_longer(seen.min(length), round)?;
-                round.buffer.seen = seen;
-                return Ok(true);
-            };
-            self.refuse_longer(line.content, round)?;
-            // The end of a line whose beginning was sent already ends nothing more.
-            if self.position.at == At::Inside && line.content == 0 {
-                self.step(line, At::Line, round);
-            } else if !self.send(line, At::Line, round, batch)? {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// Sends what stands at the end without a line end. False when the batch is full.
-    fn take_rest(&mut self, round: &mut Round<'_>, batch: &mut Batch) -> Result<bool> {
-        let rest = round.config.ends.final_line(round.buffer.window());
-        let at = if rest.content < rest.total {
-            At::Return
-        } else {
-            At::Inside
-        };
-        if self.position.at == At::Inside && rest.content == 0 {
-            self.step(rest, at, round);
-            return Ok(true);
-        }
-        self.send(rest, at, round, batch)
-    }
-
-    fn refuse_longer(&self, length: usize, round: &Round<'_>) -> Result<()> {
-        let most = round.config.max_line;
-        if length <= most {
-            return Ok(());
-        }
-        let Self { path, position, .. } = self;
-        let offset = position.offset;
-        Err(Failure::fatal(format!(
-            "{path}: the line at byte {offset} is longer than max.line.bytes={most}"
-        )))
-    }
-
-    /// Moves over bytes without a record.
-    fn step(&mut self, line: Line, at: At, round: &mut Round<'_>) {
-        let bytes = round.buffer.window().get(..line.total).unwrap_or_default();
-        self.position = self.position.after(bytes, at);
-        self.moved = true;
-        round.buffer.consume(line.total);
-    }
-
-    /// Adds a record. False when the batch has no room for it.
-    #[inline]
-    fn send(
-        &mut self,
-        line: Line,
-        at: At,
-        round: &mut Round<'_>,
-        batch: &mut Batch,
-    ) -> Result<bool> {
-        let file_name = name(&self.path);
-        let key = match round.config.key {
-            Key::None => None,
-            Key::Name => Some(file_name),
-            Key::Path => Some(self.path.as_str()),
-        };
-        let beside = BESIDE
-            + key.map_or(0, str::len)
-            + round.config.header.as_ref().map_or(0, |_| file_name.len());
-        if !batch.has_room(line.content + beside) {
-            return Ok(false);
-        }
-        let bytes = round.buffer.window().get(..line.total).unwrap_or_default();
-        let content = bytes.get(..line.content).unwrap_or_default();
-        let after = self.position.after(bytes, at);
-        let mut record = batch
-            .add()
-            .partition(&self.path)
-            .position(round.text.of(&after))
-            .timestamp(round.timestamp)
-            .value(content);
-        if let Some(key) = key {
-            record = record.key(key.as_bytes());
-        }
-        if let Some(header) = &round.config.header {
-            record = record.header(header, file_name.as_bytes());
-        }
-        if round.config.schema && std::str::from_utf8(content).is_ok() {
-            record = record.value_schema(&self.schema);
-        }
-        record.finish()?;
-        self.position = after;
-        self.moved = false;
-        round.buffer.consume(line.total);
-        Ok(true)
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod buffer;
 mod config;
+mod emit;
 mod follow;
 mod locate;
 mod plan;

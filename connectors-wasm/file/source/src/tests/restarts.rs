@@ -150,7 +150,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     /// However a file grows, is polled, committed and lost sight of: what was durable when the task
     /// crashed and what came after it are the lines of the file, each exactly once.

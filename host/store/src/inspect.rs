@@ -10,8 +10,10 @@ use crate::tables::{self, ConnectorRow, StoredOffset, Target};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -37,6 +39,38 @@ pub struct InspectedConnector {
     pub config: BTreeMap<String, String>,
     /// Keys of its secret options.
     pub secret_keys: BTreeSet<String>,
+}
+
+/// How far a source has read one of its partitions. In JSON `position` is there when the position
+/// is text, else `position-base64`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InspectedPosition {
+    /// The partition, in the plugin's words.
+    pub partition: String,
+    /// The position, bytes of the plugin's own making.
+    pub position: Vec<u8>,
+}
+
+impl InspectedPosition {
+    /// The position as text; in base64 after a mark where it is none.
+    pub fn text(&self) -> Cow<'_, str> {
+        match str::from_utf8(&self.position) {
+            Ok(text) => text.into(),
+            Err(_) => format!("base64:{}", BASE64.encode(&self.position)).into(),
+        }
+    }
+}
+
+impl Serialize for InspectedPosition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("partition", &self.partition)?;
+        match str::from_utf8(&self.position) {
+            Ok(text) => map.serialize_entry("position", text)?,
+            Err(_) => map.serialize_entry("position-base64", &BASE64.encode(&self.position))?,
+        }
+        map.end()
+    }
 }
 
 /// A consistent view of a store at one moment.
@@ -106,8 +140,15 @@ impl Inspection {
     ///
     /// # Errors
     /// A row cannot be read.
-    pub fn positions(&self, connector: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.read(|transaction| tables::positions(transaction, connector))
+    pub fn positions(&self, connector: &str) -> Result<Vec<InspectedPosition>, StoreError> {
+        let rows = self.read(|transaction| tables::positions(transaction, connector))?;
+        Ok(rows
+            .into_iter()
+            .map(|(partition, position)| InspectedPosition {
+                partition,
+                position,
+            })
+            .collect())
     }
 
     /// Offsets of a sink, ordered by topic, broker and queue.
@@ -118,8 +159,7 @@ impl Inspection {
         self.read(|transaction| tables::offsets(transaction, connector))
     }
 
-    /// Everything in the store as one JSON document, secrets marked. Positions that are text show
-    /// as `position`, others as `position-base64`.
+    /// Everything in the store as one JSON document, secrets marked.
     ///
     /// # Errors
     /// A row cannot be read.
@@ -130,8 +170,7 @@ impl Inspection {
         for name in self.read(tables::progress_owners)? {
             let rows = self.positions(&name)?;
             if !rows.is_empty() {
-                let rows = rows.iter().map(|row| position_json(&row.0, &row.1));
-                positions.insert(name.clone(), rows.collect());
+                positions.insert(name.clone(), json!(rows));
             }
             let rows = self.offsets(&name)?;
             if !rows.is_empty() {
@@ -167,13 +206,5 @@ fn inspected((name, row): (String, ConnectorRow)) -> InspectedConnector {
         created: row.created,
         config,
         secret_keys: row.secret_keys,
-    }
-}
-
-/// One position as JSON, readable where it is text.
-pub(crate) fn position_json(partition: &str, position: &[u8]) -> Value {
-    match std::str::from_utf8(position) {
-        Ok(text) => json!({ "partition": partition, "position": text }),
-        Err(_) => json!({ "partition": partition, "position-base64": BASE64.encode(position) }),
     }
 }

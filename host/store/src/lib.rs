@@ -51,7 +51,7 @@ mod writer;
 pub use connector::StoredConnector;
 pub use error::StoreError;
 pub use format::FormatInfo;
-pub use inspect::{InspectedConnector, Inspection, SECRET_MARK};
+pub use inspect::{InspectedConnector, InspectedPosition, Inspection, SECRET_MARK};
 pub use tables::{StoredOffset, Target};
 
 use bytes::Bytes;

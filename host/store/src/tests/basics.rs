@@ -217,10 +217,8 @@ async fn inspection_beside_a_busy_worker_sees_whole_commits() {
                 Err(StoreError::Busy { .. }) => continue,
                 Err(error) => panic!("{error}"),
             };
-            let distinct: std::collections::BTreeSet<_> = positions
-                .into_iter()
-                .map(|(_, position)| position)
-                .collect();
+            let distinct: std::collections::BTreeSet<_> =
+                positions.into_iter().map(|row| row.position).collect();
             assert!(distinct.len() <= 1, "half a commit: {distinct:?}");
             seen.extend(distinct);
         }

@@ -15,7 +15,7 @@ use connect_store::Target;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use board::Board;
-pub(crate) use plan::{Plan, PlanError, plan};
+pub(crate) use plan::{Plan, plan};
 
 use crate::settings::{Dependencies, WorkerSettings};
 use crate::spec::Spec;

@@ -11,7 +11,8 @@ pub(crate) mod source;
 
 use std::sync::Arc;
 
-use connect_broker::Broker;
+use connect_broker::{Broker, BrokerError};
+use connect_record::Queue;
 use connect_sandbox::{Access, Limits};
 use connect_store::Store;
 use tokio::runtime::Handle;
@@ -45,6 +46,15 @@ pub(crate) struct TaskContext {
     pub(crate) report: Arc<dyn Report>,
     /// Stretches of queues that are to be put record by record.
     pub(crate) careful: Careful,
+}
+
+/// The queues of a topic, which is created where it is missing. A topic that is there keeps the
+/// number of queues it has: another number would move keys to other queues.
+pub(crate) async fn find_or_create(broker: &dyn Broker, topic: &str, queues: u32) -> Result<Vec<Queue>, BrokerError> {
+    match broker.topic_queues(topic).await? {
+        Some(found) if !found.is_empty() => Ok(found),
+        _ => broker.ensure_topic(topic, queues).await,
+    }
 }
 
 /// What a running task tells of itself.

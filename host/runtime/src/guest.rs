@@ -2,6 +2,7 @@
 //! talks to it by messages, so that nothing of the data path ever runs on a thread where a guest
 //! may spin. Dropping the handle ends the actor and with it the instance.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect_record::{Queue, QueueOffset, ResumePoint};
@@ -50,7 +51,7 @@ enum SinkCall {
     Open(Settings, Vec<QueueOffset>, Reply<Vec<QueueOffset>>),
     Assigned(Vec<QueueOffset>, Reply<Vec<QueueOffset>>),
     Revoked(Vec<Queue>, bool, Reply<()>),
-    Put(Box<Parts>, Reply<Vec<Rejected>>),
+    Put(Arc<Parts>, Reply<Vec<Rejected>>),
     Flush(Reply<Flushed>),
     Close(Reply<()>),
 }
@@ -158,7 +159,7 @@ impl SinkGuest {
                     }
                     SinkCall::Assigned(queues, reply) => answer(reply, instance.assigned(&queues).await),
                     SinkCall::Revoked(queues, lost, reply) => answer(reply, instance.revoked(&queues, lost).await),
-                    SinkCall::Put(parts, reply) => answer(reply, instance.put(*parts).await),
+                    SinkCall::Put(parts, reply) => answer(reply, instance.put(&parts).await),
                     SinkCall::Flush(reply) => answer(reply, instance.flush().await),
                     SinkCall::Close(reply) => answer(reply, instance.close().await),
                 }
@@ -179,8 +180,8 @@ impl SinkGuest {
         self.0.ask("revoked", |reply| SinkCall::Revoked(queues, lost, reply)).await
     }
 
-    pub(crate) async fn put(&self, parts: Parts) -> Answer<Vec<Rejected>> {
-        self.0.ask("put", |reply| SinkCall::Put(Box::new(parts), reply)).await
+    pub(crate) async fn put(&self, parts: Arc<Parts>) -> Answer<Vec<Rejected>> {
+        self.0.ask("put", |reply| SinkCall::Put(parts, reply)).await
     }
 
     pub(crate) async fn flush(&self) -> Answer<Flushed> {

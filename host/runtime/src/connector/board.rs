@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use connect_sandbox::{OptionKind, Role};
+use connect_sandbox::OptionKind;
 use tokio::sync::Notify;
 
 use super::Plan;

@@ -1,6 +1,7 @@
 //! From a source straight to a sink, without a topic: poll, put, flush, and only then the
 //! positions. What the sink cannot take now is put again; nothing passes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -95,7 +96,7 @@ impl Job<'_> {
     async fn deliver(&mut self, polled: Polled) -> Result<bool, TaskError> {
         let Polled { batch, points, forget, .. } = polled;
         if !batch.is_empty() {
-            let parts = self.parts(&batch)?;
+            let parts = Arc::new(self.parts(&batch)?);
             let place = self.place(&batch);
             let rejected = loop {
                 match self.sink.put(parts.clone()).await {

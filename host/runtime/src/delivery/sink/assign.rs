@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use connect_broker::BrokerError;
+use connect_broker::{BoxFuture, BrokerError};
 use connect_record::{Queue, QueueOffset};
 
 use crate::delivery::{TaskContext, TaskError};
@@ -15,10 +15,10 @@ pub(crate) enum Asked<T> {
 }
 
 /// Repeats `ask` until the broker answers, the task is stopped, or the broker refuses for good.
-pub(crate) async fn patiently<T>(
+pub(crate) async fn patiently<'a, T>(
     ctx: &TaskContext,
     what: &str,
-    mut ask: impl AsyncFnMut() -> Result<T, BrokerError>,
+    mut ask: impl FnMut() -> BoxFuture<'a, Result<T, BrokerError>> + Send,
 ) -> Result<Asked<T>, TaskError> {
     let mut pause = ctx.tuning.broker_retry.0;
     loop {
@@ -69,11 +69,15 @@ pub(crate) async fn begin(
             offsets.push(QueueOffset { queue, next: *next });
             continue;
         }
-        let broker = &ctx.broker;
-        let asked = patiently(ctx, &format!("queue {queue}"), async || match start {
-            StartAt::Earliest => broker.bounds(&queue).await.map(|(min, _)| min),
-            StartAt::Latest => broker.bounds(&queue).await.map(|(_, max)| max),
-            StartAt::Time(at) => broker.offset_at(&queue, at).await,
+        let asked = patiently(ctx, &format!("queue {queue}"), || {
+            let (broker, queue) = (ctx.broker.clone(), queue.clone());
+            Box::pin(async move {
+                match start {
+                    StartAt::Earliest => broker.bounds(&queue).await.map(|(min, _)| min),
+                    StartAt::Latest => broker.bounds(&queue).await.map(|(_, max)| max),
+                    StartAt::Time(at) => broker.offset_at(&queue, at).await,
+                }
+            })
         })
         .await?;
         match asked {

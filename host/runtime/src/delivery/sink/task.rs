@@ -15,7 +15,7 @@ use super::gather::{Bad, Chunk, Gathered, gather};
 use super::mirror::Mirror;
 use super::reader::{Fetched, Note, Source};
 use super::seat::Seat;
-use crate::delivery::{Careful, TaskContext, TaskError};
+use crate::delivery::{Careful, TaskContext, TaskError, find_or_create};
 use crate::failpoint::{self, Point};
 use crate::guest::{Failed, SinkGuest};
 use crate::spec::{Flow, OffsetLost, StartAt};
@@ -23,7 +23,7 @@ use crate::spec::{Flow, OffsetLost, StartAt};
 /// Runs a sink task until it is stopped or fails.
 pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
     let Flow::Sink { topics, start, offset_lost } = &ctx.spec.flow else { return Ok(()) };
-    let Asked::Answer(queues) = queues_of(&ctx, topics, true).await? else { return Ok(()) };
+    let Asked::Answer(queues) = queues_of(&ctx, topics).await? else { return Ok(()) };
     let Asked::Answer(offsets) = assign::begin(&ctx, queues, *start).await? else { return Ok(()) };
     let desk = Desk::default();
     let opened = open(&ctx, &ctx.spec.plugin, ctx.access.clone(), &ctx.settings, desk.clone(), &offsets).await?;
@@ -65,16 +65,13 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
     ended.and(finished)
 }
 
-/// All queues of `topics` that are this task's, creating what is missing if `create`.
-async fn queues_of(ctx: &TaskContext, topics: &[String], create: bool) -> Result<Asked<Vec<Queue>>, TaskError> {
+/// All queues of `topics` that are this task's.
+async fn queues_of(ctx: &TaskContext, topics: &[String]) -> Result<Asked<Vec<Queue>>, TaskError> {
     let mut queues = Vec::new();
     for topic in topics {
-        let asked = assign::patiently(ctx, &format!("topic `{topic}`"), async || {
-            if create {
-                ctx.broker.ensure_topic(topic, ctx.tuning.topic_queues).await
-            } else {
-                ctx.broker.topic_queues(topic).await.map(Option::unwrap_or_default)
-            }
+        let asked = assign::patiently(ctx, &format!("topic `{topic}`"), || {
+            let (broker, topic, queues) = (ctx.broker.clone(), topic.clone(), ctx.tuning.topic_queues);
+            Box::pin(async move { find_or_create(&*broker, &topic, queues).await })
         })
         .await?;
         match asked {
@@ -225,6 +222,7 @@ impl Job<'_> {
 
     async fn put(&mut self, chunk: Chunk) -> Result<(), TaskError> {
         let Chunk { parts, origins, counts, careful } = chunk;
+        let parts = Arc::new(parts);
         let mut waiting = false;
         let rejected = if origins.is_empty() {
             Vec::new()
@@ -255,7 +253,8 @@ impl Job<'_> {
             }
         }
         self.unflushed += origins.len() as u64;
-        self.flush_due.get_or_insert_with(|| Instant::now() + self.ctx.spec.sizes.flush_interval.unwrap_or(self.ctx.tuning.flush_interval));
+        let interval = self.flush_interval();
+        self.flush_due.get_or_insert_with(|| Instant::now() + interval);
         failpoint::pass(Point::PutFlush);
         self.wish();
         if let Some((index, offset, reason)) = refused {

@@ -16,7 +16,7 @@ use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
 use super::resume::StoredPoints;
 use super::tracker::Tracker;
-use crate::delivery::{TaskContext, TaskError};
+use crate::delivery::{TaskContext, TaskError, find_or_create};
 use crate::failpoint::{self, Point};
 use crate::guest::{Answer, Failed, SourceGuest};
 
@@ -304,7 +304,7 @@ impl Job<'_> {
                 let broker = self.ctx.broker.clone();
                 let (name, queues) = (topic.clone(), self.ctx.tuning.topic_queues);
                 let mut asked: Option<BoxFuture<'static, _>> =
-                    Some(Box::pin(async move { broker.ensure_topic(&name, queues).await }));
+                    Some(Box::pin(async move { find_or_create(&*broker, &name, queues).await }));
                 loop {
                     self.lanes.launch();
                     self.begin_commit();

@@ -21,7 +21,7 @@ mod status;
 mod worker;
 
 pub use error::WorkerError;
-pub use settings::{Dependencies, Restart, Tuning, WorkerSettings};
+pub use settings::{ConverterDefault, Dependencies, Restart, Tuning, WorkerSettings};
 pub use spec::name::check_name;
 pub use status::{ConnectorInfo, PluginInfo, Readiness, State, TaskInfo};
 pub use worker::{Put, Worker};

@@ -225,14 +225,17 @@ impl<E> Guest<E> {
                 limit: call.wall,
             },
         };
-        self.health = Health::Dead(error.to_string());
-        Err(error)
+        Err(self.reject(error))
     }
 
     /// The answer was understood but breaks the interface: a bug in the plugin, which may have any
     /// state now, so the instance ends here.
     pub(crate) fn reject(&mut self, error: CallError) -> CallError {
-        self.health = Health::Dead(error.to_string());
+        let text = error.to_string();
+        // Whoever is told of it later is told the plugin's name already.
+        let cause = text.strip_prefix(&format!("plugin `{}`", self.plugin));
+        let cause = cause.map_or(text.as_str(), |cause| cause.trim_start_matches([':', ' ']));
+        self.health = Health::Dead(cause.to_owned());
         error
     }
 

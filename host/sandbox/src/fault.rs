@@ -110,7 +110,7 @@ fn cause(error: &wasmtime::Error) -> String {
 
 /// The frames, demangled and with file and line where the plugin carries them, one a line.
 fn render(backtrace: &WasmBacktrace) -> String {
-    let all = backtrace.to_string();
+    let all = without_hashes(&backtrace.to_string());
     let lines: Vec<&str> = all
         .lines()
         .skip(1)
@@ -118,4 +118,40 @@ fn render(backtrace: &WasmBacktrace) -> String {
         .map(str::trim_end)
         .collect();
     text::cut(&lines.join("\n"), BACKTRACE_BYTES).into_owned()
+}
+
+/// Takes out the `[0123456789abcdef]` that Rust's symbols carry behind each crate's name.
+fn without_hashes(text: &str) -> String {
+    const HASH: usize = 16;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        out.push_str(before);
+        rest = match after.split_once(']') {
+            Some((hash, tail))
+                if hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_hexdigit()) =>
+            {
+                tail
+            }
+            _ => {
+                out.push('[');
+                after
+            }
+        };
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hashes_go_out_of_symbols() {
+        let symbol = "<std[d123b7a1a2ed1472]::io::Stdout as core[6d9e98711c484d2e]::fmt::Write>::write([u8; 4], [";
+        assert_eq!(
+            without_hashes(symbol),
+            "<std::io::Stdout as core::fmt::Write>::write([u8; 4], ["
+        );
+    }
 }

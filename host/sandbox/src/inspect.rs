@@ -226,29 +226,17 @@ mod tests {
 
     /// A component with these imports and exports, all of empty instances.
     fn component(imports: &[&str], exports: &[&str]) -> Vec<u8> {
-        use wasm_encoder::{
-            Component, ComponentExportKind, ComponentExportSection, ComponentImportSection,
-            ComponentInstanceSection, ComponentTypeRef, ComponentTypeSection, InstanceType,
-        };
-        let mut component = Component::new();
-        let mut types = ComponentTypeSection::new();
-        types.instance(&InstanceType::new());
-        component.section(&types);
-        let mut section = ComponentImportSection::new();
-        for import in imports {
-            section.import(*import, ComponentTypeRef::Instance(0));
-        }
-        component.section(&section);
-        let mut instances = ComponentInstanceSection::new();
-        instances.export_items::<&str, _>([]);
-        component.section(&instances);
-        let mut section = ComponentExportSection::new();
-        let empty = u32::try_from(imports.len()).unwrap();
-        for export in exports {
-            section.export(*export, ComponentExportKind::Instance, empty, None);
-        }
-        component.section(&section);
-        component.finish()
+        let imports = imports
+            .iter()
+            .map(|name| format!("(import \"{name}\" (instance))"));
+        let exports = exports
+            .iter()
+            .map(|name| format!("(export \"{name}\" (instance $empty))"));
+        let items: String = imports
+            .chain(["(instance $empty)".to_owned()])
+            .chain(exports)
+            .collect();
+        wat::parse_str(format!("(component {items})")).unwrap()
     }
 
     fn look(bytes: &[u8]) -> Result<Inspected, LoadError> {

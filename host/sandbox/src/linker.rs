@@ -136,3 +136,71 @@ pub(crate) fn stub(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::engine_config;
+
+    /// Two interfaces that are not offered; the second uses a resource of the first, and one that is.
+    const COMPONENT: &str = r#"(component
+        (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
+        (alias export $poll "pollable" (type $pollable))
+        (import "wasi:net/network@0.2.0" (instance $net
+            (export "network" (type (sub resource)))
+            (export "touch" (func))))
+        (alias export $net "network" (type $network))
+        (import "wasi:net/tcp@0.2.0" (instance
+            (alias outer 1 $network (type $outer-network))
+            (alias outer 1 $pollable (type $outer-pollable))
+            (export "network" (type $n (eq $outer-network)))
+            (export "pollable" (type $p (eq $outer-pollable)))
+            (export "wait" (func (param "on" (borrow $n)) (result (own $p))))))
+        (alias export $net "touch" (func $touch))
+        (core func $lowered (canon lower (func $touch)))
+        (core module $m
+            (import "net" "touch" (func $touch))
+            (func (export "run") call $touch))
+        (core instance $i (instantiate $m (with "net" (instance (export "touch" (func $lowered))))))
+        (func (export "run") (canon lift (core func $i "run"))))"#;
+
+    #[tokio::test]
+    async fn what_is_not_offered_is_a_trap_that_names_itself() {
+        let engine = Engine::new(&engine_config()).unwrap();
+        let component = Component::new(&engine, wat::parse_str(COMPONENT).unwrap()).unwrap();
+        let mut linker = linker(&engine).unwrap();
+        assert!(linker.instantiate_pre(&component).is_err());
+        let names = [
+            "wasi:net/network@0.2.0".to_owned(),
+            "wasi:net/tcp@0.2.0".to_owned(),
+        ];
+        stub(&mut linker, &component, &names).unwrap();
+        let pre = linker.instantiate_pre(&component).unwrap();
+
+        let who = crate::log::Who {
+            plugin: "p".into(),
+            connector: "".into(),
+            task: 0,
+        };
+        let limits = crate::Limits::default();
+        let state = State::new(
+            who,
+            &limits,
+            &crate::Access::default(),
+            crate::context::Context::Nobody,
+        )
+        .unwrap();
+        let mut store = wasmtime::Store::new(&engine, state);
+        store.set_epoch_deadline(1_000);
+        let instance = pre.instantiate_async(&mut store).await.unwrap();
+        let run = instance
+            .get_typed_func::<(), ()>(&mut store, "run")
+            .unwrap();
+        let error = run.call_async(&mut store, ()).await.unwrap_err();
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("this worker does not offer `wasi:net/network@0.2.0#touch`"),
+            "{text}"
+        );
+    }
+}

@@ -4,12 +4,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::text;
 
 /// Longest line that is logged, in bytes; a longer one is cut.
 const LINE_BYTES: usize = 4_096;
+/// How often dropped lines are reported.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// How much of what was printed last is kept to explain a trap, in lines and in bytes a line.
 const LAST_LINES: usize = 4;
 const LAST_LINE_BYTES: usize = 512;
@@ -52,7 +54,9 @@ struct Bucket {
     rate: f64,
     tokens: f64,
     filled: Instant,
+    /// Lines dropped since the last report, and when that was: one report a second is enough.
     dropped: u64,
+    reported: Instant,
 }
 
 impl Bucket {
@@ -63,16 +67,23 @@ impl Bucket {
             tokens: rate,
             filled: now,
             dropped: 0,
+            reported: now,
         }
     }
 
-    /// Takes a token; `Some` of the lines that were dropped before when there is one.
+    /// Takes a token. When there is one: how many dropped lines are to be reported now.
     fn take(&mut self, now: Instant) -> Option<u64> {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + elapsed * self.rate).min(self.rate);
         self.filled = now;
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
+            let due =
+                self.dropped > 0 && now.saturating_duration_since(self.reported) >= REPORT_EVERY;
+            if !due {
+                return Some(0);
+            }
+            self.reported = now;
             Some(std::mem::take(&mut self.dropped))
         } else {
             self.dropped += 1;
@@ -131,7 +142,7 @@ impl PluginLog {
     }
 
     fn report_dropped(&self, dropped: u64) {
-        let line = format!("{dropped} lines were dropped: more than the limit a second");
+        let line = format!("{dropped} lines were dropped: it wrote more than its limit a second");
         emit(&self.who, Level::Warn, "log", &line);
     }
 }
@@ -184,7 +195,6 @@ fn emit(who: &Who, level: Level, origin: &'static str, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_bucket_lets_its_rate_through_and_counts_the_rest() {
@@ -192,10 +202,11 @@ mod tests {
         let mut bucket = Bucket::new(10, start);
         let passed = (0..25).filter(|_| bucket.take(start).is_some()).count();
         assert_eq!(passed, 10);
-        assert_eq!(bucket.take(start + Duration::from_millis(500)), Some(15));
+        assert_eq!(bucket.take(start + Duration::from_millis(500)), Some(0));
         let later = start + Duration::from_secs(60);
+        assert_eq!(bucket.take(later), Some(15));
         let passed = (0..100).filter(|_| bucket.take(later).is_some()).count();
-        assert_eq!(passed, 10);
+        assert_eq!(passed, 9);
     }
 
     #[test]

@@ -210,8 +210,14 @@ impl SinkInstance {
         asked: &[QueueOffset],
         answer: Result<Vec<records::QueueOffsetResult>, records::Failure>,
     ) -> Result<Vec<QueueOffset>, CallError> {
-        let answer = answer.map_err(|failure| v0_1::failure(&self.guest, call, failure))?;
-        let starts = own_offsets(answer);
+        let starts = match answer {
+            Ok(starts) => own_offsets(starts),
+            Err(failure) => {
+                // The queues did not become the sink's, so it cannot have moved in them.
+                self.guest.store.data_mut().context.take_seeks();
+                return Err(v0_1::failure(&self.guest, call, failure));
+            }
+        };
         self.progress
             .start(asked, &starts)
             .map_err(|reason| self.guest.answer(call, reason))?;

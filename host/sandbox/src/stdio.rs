@@ -67,8 +67,10 @@ impl Shared {
 
     fn log_line(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
-        self.log
-            .write(self.level, self.origin, text.trim_end_matches(['\r', '\n']));
+        let text = text.trim_end_matches(['\r', '\n']);
+        if !text.is_empty() {
+            self.log.write(self.level, self.origin, text);
+        }
     }
 }
 

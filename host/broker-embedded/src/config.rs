@@ -102,8 +102,9 @@ maxTransferCountOnMessageInMemory = 1024
 maxTransferBytesOnMessageInMemory = 4194304
 maxTransferCountOnMessageInDisk = 1024
 maxTransferBytesOnMessageInDisk = 4194304
-# The default deletes messages when the disk, whatever is on it, is three quarters full.
-diskMaxUsedSpaceRatio = 95
+# The default deletes messages when the disk, whatever is on it, is three quarters full; the broker
+# wants this below its forced cleaning at 85.
+diskMaxUsedSpaceRatio = 84
 "#
         ))
     }

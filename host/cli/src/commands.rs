@@ -1,0 +1,6 @@
+//! The commands, one file each.
+
+pub(crate) mod broker;
+pub(crate) mod plugin;
+pub(crate) mod standalone;
+pub(crate) mod store;

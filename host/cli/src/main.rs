@@ -1,0 +1,72 @@
+//! `rocketmq-connect`: the one binary. Reads the command line, does what it says, and is the only
+//! place that knows exit codes: 0 for success, 2 for arguments or configuration that cannot be
+//! understood, 1 for everything else.
+#![recursion_limit = "512"]
+
+mod arguments;
+mod commands;
+mod config;
+mod failure;
+mod logging;
+mod output;
+mod runtimes;
+mod signals;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use failure::Failure;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Also `--help` and `--version`, with code 0 and on standard output.
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return match error.print() {
+                Ok(()) => ExitCode::from(code),
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
+    };
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Where standard error is closed, the exit code has to do.
+            drop(writeln!(
+                std::io::stderr(),
+                "rocketmq-connect: {}",
+                failure.text()
+            ));
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Standalone { config } => {
+            let settings = config::load(&config).map_err(Failure::configuration)?;
+            logging::start()?;
+            commands::standalone::run(settings)
+        }
+        Command::Broker {
+            directory,
+            namesrv_port,
+            broker_port,
+        } => {
+            logging::start()?;
+            commands::broker::run(&directory, namesrv_port, broker_port)
+        }
+        Command::Store {
+            directory,
+            output,
+            what,
+        } => commands::store::run(&directory, output, &what),
+        Command::Plugin { output, what } => {
+            logging::start()?;
+            commands::plugin::run(output, &what)
+        }
+    }
+}

@@ -85,6 +85,9 @@ impl Scenario {
     pub fn new(setup: Setup, shape: Shape, seed: u64) -> Result<Self> {
         let files = if shape == Shape::One { 1 } else { FILES };
         let folder = setup.file("in");
+        for sinks in ["out", "audit"] {
+            std::fs::create_dir_all(setup.file(sinks)).context("cannot make the sinks' folders")?;
+        }
         let feeds = (0..files)
             .map(|number| Feed::create(&folder, number, seed, number == 0))
             .collect::<Result<_>>()?;
@@ -130,7 +133,8 @@ impl Scenario {
 
     fn sink_config(&self, name: &str) -> Value {
         let filename = match (name, self.shape) {
-            ("audit", _) => "audit/${queue}",
+            // The whole queue in the name, so that several tasks may write.
+            ("audit", _) => "audit/${topic}.${broker}.${queue}",
             (_, Shape::One) => "out/f00.txt",
             (_, Shape::ManyKey) => "out/${key}",
             (_, Shape::ManyPartition) => "out/${header.origin}",
@@ -182,7 +186,15 @@ impl Scenario {
 
     /// The file that holds all records of a queue, in the shapes of many files.
     pub fn audit(&self, queue: i64) -> PathBuf {
-        self.setup.file("audit").join(queue.to_string())
+        let folder = self.setup.file("audit");
+        // The broker's name is its own affair.
+        let ending = format!(".{queue}");
+        let named = |path: &PathBuf| path.to_string_lossy().ends_with(&ending);
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut paths = files.map(|file| file.path()).filter(named);
+        paths
+            .next()
+            .unwrap_or_else(|| folder.join(format!("nothing-yet.{queue}")))
     }
 
     /// All files that sinks write.
@@ -210,21 +222,20 @@ impl Scenario {
     }
 
     /// Watches for the last lines from here on.
-    pub fn watch(&self) -> Watch {
+    pub fn watch(&self) -> Watch<'_> {
         let ends: HashSet<Vec<u8>> = self.feeds.iter().map(Feed::last_line).collect();
         let each = |feed| Seen::new(self.output(feed), 1);
-        let mut files: Vec<Seen> = self.feeds.iter().map(each).collect();
-        if self.shape != Shape::One {
-            files.extend((0..QUEUES).map(|queue| Seen::new(self.audit(queue), 0)));
-        }
+        let files = self.feeds.iter().map(each).collect();
+        let audited = if self.shape == Shape::One {
+            0
+        } else {
+            ends.len()
+        };
         Watch {
+            scenario: self,
             files,
-            audited: if self.shape == Shape::One {
-                0
-            } else {
-                ends.len()
-            },
             ends,
+            audited,
         }
     }
 }
@@ -244,7 +255,8 @@ fn extend(mut config: Value, more: &Map<String, Value>) -> Value {
 
 /// Looks for the last line of every file in the sinks' files as they grow.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Watch<'a> {
+    scenario: &'a Scenario,
     files: Vec<Seen>,
     ends: HashSet<Vec<u8>>,
     /// Last lines that the audit files must hold in all.
@@ -291,12 +303,20 @@ impl Seen {
     }
 }
 
-impl Watch {
+impl Watch<'_> {
     /// Whether every last line is there.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn complete(&mut self) -> Result<bool> {
+        if self.audited > 0 {
+            for queue in 0..QUEUES {
+                let path = self.scenario.audit(queue);
+                if path.exists() && self.files.iter().all(|file| file.path != path) {
+                    self.files.push(Seen::new(path, 0));
+                }
+            }
+        }
         let mut complete = true;
         let mut audited = 0;
         for file in &mut self.files {

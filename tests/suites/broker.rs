@@ -1,6 +1,15 @@
 //! The broker goes away and comes back: nothing is lost, running tasks go on at once, and waiting
 //! costs next to nothing.
 
+#[path = "../../xtask/src/java_broker.rs"]
+#[allow(
+    dead_code,
+    clippy::print_stdout,
+    reason = "written for the command line; only its services are used here"
+)]
+mod java_broker;
+
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +18,9 @@ use connect_tests::faults::{BACK_WITHIN, IDLE_SHARE, broker_losses, comes_back, 
 use connect_tests::folder::alone;
 use connect_tests::scenario::{Scenario, Shape};
 use connect_tests::worker::Setup;
-use connect_tests::{delivery, kills, wait};
+use connect_tests::{delivery, kills, ports, skip, wait};
+use java_broker::{JavaBroker, Service};
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -68,4 +79,83 @@ fn a_broker_that_is_absent_at_start_is_waited_for() -> Result<()> {
         );
         Ok(())
     })
+}
+
+/// A Java RocketMQ that is ended with the test, however that ends.
+struct Java(JavaBroker);
+
+impl Drop for Java {
+    fn drop(&mut self) {
+        for service in [Service::Broker, Service::NameServer] {
+            // The test has told what was wrong already.
+            drop(self.0.kill(service));
+        }
+    }
+}
+
+/// Only the Java RocketMQ has its name server in a process of its own.
+#[test]
+fn a_name_server_that_restarts_is_not_missed() -> Result<()> {
+    if let Some(reason) = java_broker::missing() {
+        return skip::note("a_name_server_that_restarts_is_not_missed", &reason);
+    }
+    alone(|folder| {
+        let first = ports::free_block()?;
+        let java = Java(JavaBroker::new(&folder.join("java"), first, first + 8)?);
+        java.0.start(Service::NameServer)?;
+        java.0.start(Service::Broker)?;
+        over_a_restart(folder, &format!("127.0.0.1:{first}"), &java.0)
+    })
+}
+
+fn over_a_restart(folder: &Path, namesrv: &str, java: &JavaBroker) -> Result<()> {
+    let setup = Setup::new(&folder.join("worker"), namesrv)?;
+    let mut scenario = Scenario::new(setup, Shape::ManyKey, 6)?;
+    let mut worker = scenario.setup.start()?;
+    let rest = worker.rest()?.clone();
+    scenario.create_connectors(&rest)?;
+    scenario.feed(1_000)?;
+    let mut before = 0;
+    wait::until_true("lines arrive", PATIENCE, || {
+        before = scenario.arrived_bytes();
+        Ok(before > 0)
+    })
+    .with_context(|| kills::states(&worker))?;
+
+    java.kill(Service::NameServer)?;
+    wait::until_true("readiness names the name server", PATIENCE, || {
+        Ok(rest.readiness()?.is_err_and(|why| why.contains(namesrv)))
+    })?;
+    // Running tasks go on over the routes they know …
+    scenario.feed(1_000)?;
+    let (_, sent) = scenario.sent();
+    wait::until_true("lines arrive without name server", PATIENCE, || {
+        // … all but the halves of lines that are kept back.
+        Ok(scenario.arrived_bytes() * 10 > sent * 9)
+    })
+    .with_context(|| kills::states(&worker))?;
+    // … and only new topics have to wait.
+    let config = json!({"connector.class": "file-source", "filename": "in/f00.txt",
+                        "connect.topicname": "a-new-one"});
+    let refused = rest.ask_for("new", &config)?.refusal()?;
+    ensure!(
+        refused.contains(namesrv),
+        "the name server is not in: {refused}"
+    );
+
+    java.start(Service::NameServer)?;
+    wait::until_true("a new topic can be made again", PATIENCE, || {
+        Ok(rest.ask_for("new", &config)?.status == 200)
+    })?;
+    scenario.finish()?;
+    scenario
+        .watch()
+        .wait(PATIENCE, || worker.process().check())?;
+    worker.terminate(PATIENCE)?;
+    let again = delivery::verify_content(&scenario)?;
+    ensure!(
+        again == 0,
+        "{again} lines came twice although nothing was killed"
+    );
+    Ok(())
 }

@@ -39,6 +39,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     connectors.finish(&folders)?;
     phases.note("build");
 
+    // A build takes long enough for someone else to take a port.
+    options.check_ports()?;
     let interrupt = Interrupt::watch()?;
     let directory = options::prepare(&options.directory(&folders))?;
     let sample = Sample::write(&directory, options.lines)?;

@@ -12,7 +12,7 @@ use crate::cargo::Folders;
 
 const MARK: &str = ".made-by-quickstart";
 /// What is kept from one quickstart to the next: compiled plugins.
-const KEPT: &str = "cache";
+const KEPT: &str = "code";
 
 pub(crate) struct Options {
     pub(crate) once: bool,
@@ -40,6 +40,9 @@ impl Options {
             directory: arguments.value("--directory")?,
         };
         arguments.end()?;
+        if !(3..u16::MAX).contains(&options.broker_port) {
+            bail!("--broker-port must leave room for the port two below and the one above");
+        }
         if options.lines == 0 {
             bail!("--lines 0 would show nothing");
         }
@@ -61,7 +64,10 @@ impl Options {
             Some(address) => reachable(address),
             None => {
                 free(self.namesrv_port, "the name server", "--namesrv-port")?;
-                free(self.broker_port, "the broker", "--broker-port")
+                // The broker takes the one two below and the one above as well.
+                [self.broker_port, self.broker_port - 2, self.broker_port + 1]
+                    .into_iter()
+                    .try_for_each(|port| free(port, "the broker", "--broker-port"))
             }
         }
     }

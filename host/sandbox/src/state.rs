@@ -98,6 +98,66 @@ impl WasiView for State {
 mod tests {
     use super::*;
 
+    /// Answers how many environment variables, arguments and preopened directories it finds.
+    const LOOKS_AROUND: &str = r#"(component
+        (import "wasi:cli/environment@0.2.0" (instance $cli
+            (export "get-environment" (func (result (list (tuple string string)))))
+            (export "get-arguments" (func (result (list string))))))
+        (import "wasi:filesystem/types@0.2.0" (instance $types (export "descriptor" (type (sub resource)))))
+        (alias export $types "descriptor" (type $descriptor))
+        (import "wasi:filesystem/preopens@0.2.0" (instance $preopens
+            (alias outer 1 $descriptor (type $outer))
+            (export "descriptor" (type $d (eq $outer)))
+            (export "get-directories" (func (result (list (tuple (own $d) string)))))))
+        (core module $memory
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))
+        (core instance $memory (instantiate $memory))
+        (alias core export $memory "memory" (core memory $m))
+        (alias core export $memory "realloc" (core func $realloc))
+        (core func $env (canon lower (func $cli "get-environment") (memory $m) (realloc $realloc)))
+        (core func $args (canon lower (func $cli "get-arguments") (memory $m) (realloc $realloc)))
+        (core func $dirs (canon lower (func $preopens "get-directories") (memory $m) (realloc $realloc)))
+        (core module $look
+            (import "m" "memory" (memory 1))
+            (import "m" "env" (func $env (param i32)))
+            (import "m" "args" (func $args (param i32)))
+            (import "m" "dirs" (func $dirs (param i32)))
+            (func (export "run") (result i32)
+                (call $env (i32.const 0)) (call $args (i32.const 8)) (call $dirs (i32.const 16))
+                (i32.add (i32.load (i32.const 4)) (i32.add (i32.load (i32.const 12)) (i32.load (i32.const 20))))))
+        (core instance $look (instantiate $look (with "m" (instance
+            (export "memory" (memory $m)) (export "env" (func $env))
+            (export "args" (func $args)) (export "dirs" (func $dirs))))))
+        (func (export "run") (result u32) (canon lift (core func $look "run"))))"#;
+
+    #[tokio::test]
+    async fn the_guest_s_world_is_empty() {
+        let engine = wasmtime::Engine::new(&crate::config::engine_config()).unwrap();
+        let component =
+            wasmtime::component::Component::new(&engine, wat::parse_str(LOOKS_AROUND).unwrap())
+                .unwrap();
+        let pre = crate::linker::linker(&engine)
+            .unwrap()
+            .instantiate_pre(&component)
+            .unwrap();
+        let who = Who {
+            plugin: "p".into(),
+            connector: "".into(),
+            task: 0,
+        };
+        let state =
+            State::new(who, &Limits::default(), &Access::default(), Context::Nobody).unwrap();
+        let mut store = wasmtime::Store::new(&engine, state);
+        store.set_epoch_deadline(1_000);
+        let instance = pre.instantiate_async(&mut store).await.unwrap();
+        let run = instance
+            .get_typed_func::<(), (u32,)>(&mut store, "run")
+            .unwrap();
+        assert_eq!(run.call_async(&mut store, ()).await.unwrap(), (0,));
+        assert!(std::env::vars_os().count() > 0 && std::env::args_os().count() > 0);
+    }
+
     #[test]
     fn a_budget_is_used_up_by_the_tick_after_its_last() {
         let mut slices = Slices::default();

@@ -1,7 +1,6 @@
 //! Loading: what is refused and why, what is kept, and that damage to what is kept does no harm.
 //! The components are written here as text, so these tests need no fixture guests.
 
-
 use connect_sandbox::{LoadError, Sandbox, SandboxSettings};
 
 const CONNECTOR: [&str; 4] = ["describe", "needs", "validate", "task-settings"];

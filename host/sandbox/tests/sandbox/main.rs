@@ -1,0 +1,14 @@
+//! The sandbox with real guests: what they may do works, what they must not do is stopped and named.
+//! One binary for all of it, since each one that links the engine is large.
+
+mod answers;
+mod budgets;
+mod cache;
+mod confinement;
+mod connector;
+mod faults;
+mod fixtures;
+mod load;
+mod sink;
+mod source;
+mod transform;

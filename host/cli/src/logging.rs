@@ -5,8 +5,9 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// What is logged unless `RUST_LOG` says otherwise. The client and broker crates warn of ordinary
-/// things, such as a long poll that is abandoned; what matters of them the worker says itself.
-const DEFAULT: &str = "info,rocketmq=error,rocketmq_connect=info";
+/// things, such as a long poll that is abandoned, and call a connection that a broker that is away
+/// does not take an error each time; what matters of it the worker says itself.
+const DEFAULT: &str = "info,rocketmq=error,rocketmq_transport=off,rocketmq_connect=info";
 
 /// Starts logging.
 ///
@@ -64,7 +65,8 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "rocketmq_client_rust::factory", "noise one");
             tracing::info!(target: "rocketmq_transport", "noise two");
-            tracing::debug!(target: "connect_runtime", "noise three");
+            tracing::error!(target: "rocketmq_transport::clients", "noise three");
+            tracing::debug!(target: "connect_runtime", "noise four");
             tracing::error!(target: "rocketmq_client_rust", "kept one");
             tracing::info!(target: "rocketmq_connect::standalone", "kept two");
             tracing::info!(target: "connect_runtime::worker", "kept three");

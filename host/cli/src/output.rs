@@ -5,17 +5,24 @@
 
 use std::io::{self, Write as _};
 
-/// Writes a text and makes sure it is out.
+/// Writes a text and makes sure it is out. A reader that has seen enough and left, such as `head`,
+/// is no error.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        out.write_all(b"\n")?;
+    let mut write = || {
+        out.write_all(text.as_bytes())?;
+        if !text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    };
+    match write() {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
-    out.flush()
 }
 
 /// Lays rows out in columns under their titles.

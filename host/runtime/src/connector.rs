@@ -43,10 +43,16 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// Starts a supervisor. Without a plan it makes one itself, and again until it succeeds.
-    pub(crate) fn start(shared: Arc<Shared>, spec: Arc<Spec>, plan: Option<Plan>, target: Target) -> Self {
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        spec: Arc<Spec>,
+        plan: Option<Plan>,
+        target: Target,
+    ) -> Self {
         let board = Arc::new(Board::new(&spec, &shared.settings.id));
         let (orders, inbox) = mpsc::channel(8);
-        let supervisor = supervisor::Supervisor::new(shared, spec, plan, target, board.clone(), inbox);
+        let supervisor =
+            supervisor::Supervisor::new(shared, spec, plan, target, board.clone(), inbox);
         tokio::spawn(supervisor.run());
         Self { board, orders }
     }

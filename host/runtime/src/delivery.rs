@@ -50,7 +50,11 @@ pub(crate) struct TaskContext {
 
 /// The queues of a topic, which is created where it is missing. A topic that is there keeps the
 /// number of queues it has: another number would move keys to other queues.
-pub(crate) async fn find_or_create(broker: &dyn Broker, topic: &str, queues: u32) -> Result<Vec<Queue>, BrokerError> {
+pub(crate) async fn find_or_create(
+    broker: &dyn Broker,
+    topic: &str,
+    queues: u32,
+) -> Result<Vec<Queue>, BrokerError> {
     match broker.topic_queues(topic).await? {
         Some(found) if !found.is_empty() => Ok(found),
         _ => broker.ensure_topic(topic, queues).await,
@@ -69,14 +73,23 @@ impl TaskContext {
     /// Names the task in errors: plugin, connector and number.
     pub(crate) fn who(&self) -> String {
         let plugin = &self.spec.plugin.description().name;
-        format!("plugin `{plugin}`, connector `{}`, task {}", self.spec.name, self.task)
+        format!(
+            "plugin `{plugin}`, connector `{}`, task {}",
+            self.spec.name, self.task
+        )
     }
 
     pub(crate) fn batch_records(&self) -> u32 {
-        self.spec.sizes.batch_records.unwrap_or(self.tuning.batch_records)
+        self.spec
+            .sizes
+            .batch_records
+            .unwrap_or(self.tuning.batch_records)
     }
 
     pub(crate) fn batch_bytes(&self) -> u32 {
-        self.spec.sizes.batch_bytes.unwrap_or(self.tuning.batch_bytes)
+        self.spec
+            .sizes
+            .batch_bytes
+            .unwrap_or(self.tuning.batch_bytes)
     }
 }

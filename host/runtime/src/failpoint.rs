@@ -52,7 +52,11 @@ mod armed {
                     "flush-offset" => Point::FlushOffset,
                     _ => return None,
                 };
-                Some(Armed { point, at: at.parse().ok()?, passed: AtomicU64::new(0) })
+                Some(Armed {
+                    point,
+                    at: at.parse().ok()?,
+                    passed: AtomicU64::new(0),
+                })
             })
             .as_ref()
     }

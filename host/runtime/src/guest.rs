@@ -31,7 +31,10 @@ impl Failed {
     /// As a task's error, with the place it happened at.
     pub(crate) fn at(self, place: impl Into<String>) -> TaskError {
         match self {
-            Self::Call(source) => TaskError::Plugin { place: place.into(), source },
+            Self::Call(source) => TaskError::Plugin {
+                place: place.into(),
+                source: Box::new(source),
+            },
             Self::Gone(call) => TaskError::Gone { call },
         }
     }
@@ -42,7 +45,12 @@ type Settings = Vec<(String, String)>;
 
 enum SourceCall {
     Open(Settings, Reply<()>),
-    Poll { records: u32, bytes: u32, wait: Duration, reply: Reply<Polled> },
+    Poll {
+        records: u32,
+        bytes: u32,
+        wait: Duration,
+        reply: Reply<Polled>,
+    },
     Committed(Vec<ResumePoint>, Reply<()>),
     Close(Reply<()>),
 }
@@ -111,20 +119,34 @@ impl SourceGuest {
         let actor = guests.spawn(async move {
             while let Some(call) = inbox.recv().await {
                 match call {
-                    SourceCall::Open(settings, reply) => answer(reply, instance.open(&settings).await),
-                    SourceCall::Poll { records, bytes, wait, reply } => {
+                    SourceCall::Open(settings, reply) => {
+                        answer(reply, instance.open(&settings).await)
+                    }
+                    SourceCall::Poll {
+                        records,
+                        bytes,
+                        wait,
+                        reply,
+                    } => {
                         answer(reply, instance.poll(records, bytes, wait).await);
                     }
-                    SourceCall::Committed(points, reply) => answer(reply, instance.committed(&points).await),
+                    SourceCall::Committed(points, reply) => {
+                        answer(reply, instance.committed(&points).await)
+                    }
                     SourceCall::Close(reply) => answer(reply, instance.close().await),
                 }
             }
         });
-        Self(Door { calls, actor: actor.abort_handle() })
+        Self(Door {
+            calls,
+            actor: actor.abort_handle(),
+        })
     }
 
     pub(crate) async fn open(&self, settings: Settings) -> Answer<()> {
-        self.0.ask("open", |reply| SourceCall::Open(settings, reply)).await
+        self.0
+            .ask("open", |reply| SourceCall::Open(settings, reply))
+            .await
     }
 
     pub(crate) fn poll(
@@ -133,11 +155,17 @@ impl SourceGuest {
         bytes: u32,
         wait: Duration,
     ) -> BoxFuture<'static, Answer<Polled>> {
-        self.0.ask("poll", |reply| SourceCall::Poll { records, bytes, wait, reply })
+        self.0.ask("poll", |reply| SourceCall::Poll {
+            records,
+            bytes,
+            wait,
+            reply,
+        })
     }
 
     pub(crate) fn committed(&self, points: Vec<ResumePoint>) -> BoxFuture<'static, Answer<()>> {
-        self.0.ask("committed", |reply| SourceCall::Committed(points, reply))
+        self.0
+            .ask("committed", |reply| SourceCall::Committed(points, reply))
     }
 
     pub(crate) async fn close(&self) -> Answer<()> {
@@ -157,27 +185,44 @@ impl SinkGuest {
                     SinkCall::Open(settings, queues, reply) => {
                         answer(reply, instance.open(&settings, &queues).await);
                     }
-                    SinkCall::Assigned(queues, reply) => answer(reply, instance.assigned(&queues).await),
-                    SinkCall::Revoked(queues, lost, reply) => answer(reply, instance.revoked(&queues, lost).await),
+                    SinkCall::Assigned(queues, reply) => {
+                        answer(reply, instance.assigned(&queues).await)
+                    }
+                    SinkCall::Revoked(queues, lost, reply) => {
+                        answer(reply, instance.revoked(&queues, lost).await)
+                    }
                     SinkCall::Put(parts, reply) => answer(reply, instance.put(&parts).await),
                     SinkCall::Flush(reply) => answer(reply, instance.flush().await),
                     SinkCall::Close(reply) => answer(reply, instance.close().await),
                 }
             }
         });
-        Self(Door { calls, actor: actor.abort_handle() })
+        Self(Door {
+            calls,
+            actor: actor.abort_handle(),
+        })
     }
 
-    pub(crate) async fn open(&self, settings: Settings, queues: Vec<QueueOffset>) -> Answer<Vec<QueueOffset>> {
-        self.0.ask("open", |reply| SinkCall::Open(settings, queues, reply)).await
+    pub(crate) async fn open(
+        &self,
+        settings: Settings,
+        queues: Vec<QueueOffset>,
+    ) -> Answer<Vec<QueueOffset>> {
+        self.0
+            .ask("open", |reply| SinkCall::Open(settings, queues, reply))
+            .await
     }
 
     pub(crate) async fn assigned(&self, queues: Vec<QueueOffset>) -> Answer<Vec<QueueOffset>> {
-        self.0.ask("assigned", |reply| SinkCall::Assigned(queues, reply)).await
+        self.0
+            .ask("assigned", |reply| SinkCall::Assigned(queues, reply))
+            .await
     }
 
     pub(crate) async fn revoked(&self, queues: Vec<Queue>, lost: bool) -> Answer<()> {
-        self.0.ask("revoked", |reply| SinkCall::Revoked(queues, lost, reply)).await
+        self.0
+            .ask("revoked", |reply| SinkCall::Revoked(queues, lost, reply))
+            .await
     }
 
     pub(crate) async fn put(&self, parts: Arc<Parts>) -> Answer<Vec<Rejected>> {

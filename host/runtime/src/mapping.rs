@@ -17,8 +17,15 @@ const HEADER_PREFIX: &str = "connect-ext-";
 /// Prefix under which a sink sees the broker's own properties.
 const SYSTEM_PREFIX: &str = "MQ-SYS-";
 /// The broker's own properties that a sink sees with the prefix.
-const SYSTEM: [&str; 7] =
-    ["MIN_OFFSET", "TRACE_ON", "MAX_OFFSET", "MSG_REGION", "UNIQ_KEY", "WAIT", "TAGS"];
+const SYSTEM: [&str; 7] = [
+    "MIN_OFFSET",
+    "TRACE_ON",
+    "MAX_OFFSET",
+    "MSG_REGION",
+    "UNIQ_KEY",
+    "WAIT",
+    "TAGS",
+];
 /// Milliseconds since the epoch of the record.
 const TIMESTAMP: &str = "connect.timestamp";
 /// `empty` or `null`, beside a one-byte body.
@@ -44,7 +51,11 @@ pub(crate) enum MappingError {
     #[error("header name {name:?} {reason}")]
     HeaderName { name: String, reason: &'static str },
     #[error("property `{property}` holds {found:?}: {reason}")]
-    Property { property: &'static str, found: String, reason: &'static str },
+    Property {
+        property: &'static str,
+        found: String,
+        reason: &'static str,
+    },
     #[error("the record has no topic and the connector no `connect.topicname`")]
     NoTopic,
     #[error("the record cannot be sent as a message")]

@@ -40,7 +40,10 @@ pub struct ConverterDefault {
 
 impl Default for ConverterDefault {
     fn default() -> Self {
-        Self { class: "string".into(), settings: BTreeMap::new() }
+        Self {
+            class: "string".into(),
+            settings: BTreeMap::new(),
+        }
     }
 }
 

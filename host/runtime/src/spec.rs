@@ -19,11 +19,22 @@ pub(crate) use parse::{Defaults, parse};
 #[derive(Clone)]
 pub(crate) enum Flow {
     /// From a plugin to topics.
-    Source { topic: Option<String>, queue_by: QueueBy },
+    Source {
+        topic: Option<String>,
+        queue_by: QueueBy,
+    },
     /// From topics to a plugin.
-    Sink { topics: Vec<String>, start: StartAt, offset_lost: OffsetLost },
+    Sink {
+        topics: Vec<String>,
+        start: StartAt,
+        offset_lost: OffsetLost,
+    },
     /// From a plugin straight to another, without a topic.
-    Direct { sink: Plugin, sink_settings: Vec<(String, String)>, topic: Option<String> },
+    Direct {
+        sink: Plugin,
+        sink_settings: Vec<(String, String)>,
+        topic: Option<String>,
+    },
 }
 
 /// How the queue of an outgoing record is chosen.

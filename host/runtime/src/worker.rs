@@ -58,11 +58,14 @@ impl Worker {
     /// # Errors
     /// [`WorkerError::Store`] when the connectors cannot be read.
     pub fn start(settings: WorkerSettings, deps: Dependencies) -> Result<Self, WorkerError> {
-        let stored = deps.store.connectors().map_err(|source| WorkerError::Store {
-            step: "reading the connectors",
-            name: "all".into(),
-            source,
-        })?;
+        let stored = deps
+            .store
+            .connectors()
+            .map_err(|source| WorkerError::Store {
+                step: "reading the connectors",
+                name: "all".into(),
+                source,
+            })?;
         let shared = Arc::new(Shared { settings, deps });
         let worker = Self(Arc::new(Inner {
             shared,
@@ -77,18 +80,39 @@ impl Worker {
     }
 
     fn restore(&self, stored: StoredConnector) {
-        let StoredConnector { name, config, secret_keys, target, created } = stored;
+        let StoredConnector {
+            name,
+            config,
+            secret_keys,
+            target,
+            created,
+        } = stored;
         let entry = match self.parse(&name, &config) {
             Ok(spec) => {
-                let connector = Connector::start(self.0.shared.clone(), Arc::new(spec), None, target);
+                let connector =
+                    Connector::start(self.0.shared.clone(), Arc::new(spec), None, target);
                 let board = connector.board.clone();
-                Entry { config: Arc::new(config), target, created, board, connector: Some(connector) }
+                Entry {
+                    config: Arc::new(config),
+                    target,
+                    created,
+                    board,
+                    connector: Some(connector),
+                }
             }
             Err(problems) => {
                 let reason = problems.join("; ");
-                tracing::error!(connector = name, reason, "a stored connector cannot be started");
+                tracing::error!(
+                    connector = name,
+                    reason,
+                    "a stored connector cannot be started"
+                );
                 let shown = config.iter().map(|(key, value)| {
-                    let value = if secret_keys.contains(key) { REDACTED } else { value };
+                    let value = if secret_keys.contains(key) {
+                        REDACTED
+                    } else {
+                        value
+                    };
                     (key.clone(), value.to_owned())
                 });
                 let board = Board::broken(ConnectorInfo {
@@ -101,7 +125,13 @@ impl Worker {
                     worker_id: self.id().to_owned(),
                     tasks: Vec::new(),
                 });
-                Entry { config: Arc::new(config), target, created, board: Arc::new(board), connector: None }
+                Entry {
+                    config: Arc::new(config),
+                    target,
+                    created,
+                    board: Arc::new(board),
+                    connector: None,
+                }
             }
         };
         self.entries_mut(|entries| entries.insert(name, entry));
@@ -116,7 +146,11 @@ impl Worker {
     ///
     /// # Errors
     /// Every [`WorkerError`]; nothing has changed then.
-    pub async fn put_connector(&self, name: &str, config: BTreeMap<String, String>) -> Result<Put, WorkerError> {
+    pub async fn put_connector(
+        &self,
+        name: &str,
+        config: BTreeMap<String, String>,
+    ) -> Result<Put, WorkerError> {
         spec::name::check_name(name)?;
         let lock = self.lock(name);
         let _held = lock.lock().await;
@@ -125,10 +159,16 @@ impl Worker {
         if known.as_ref().is_some_and(|entry| *entry.config == config) {
             return Err(WorkerError::Conflict { name: name.into() });
         }
-        let spec =
-            self.parse(name, &config).map_err(|problems| WorkerError::Invalid { name: name.into(), problems })?;
+        let spec = self
+            .parse(name, &config)
+            .map_err(|problems| WorkerError::Invalid {
+                name: name.into(),
+                problems,
+            })?;
         let spec = Arc::new(spec);
-        let plan = plan(&self.0.shared, spec.clone()).await.map_err(|error| error.for_request(name))?;
+        let plan = plan(&self.0.shared, spec.clone())
+            .await
+            .map_err(|error| error.for_request(name))?;
         self.ask_broker(name).await?;
         let target = known.as_ref().map_or(Target::Running, |entry| entry.target);
         let created = known.as_ref().map_or_else(now, |entry| entry.created);
@@ -139,8 +179,18 @@ impl Worker {
             target,
             created,
         };
-        let storing = |source| WorkerError::Store { step: "writing the configuration", name: name.into(), source };
-        self.0.shared.deps.store.put_connector(stored).await.map_err(storing)?;
+        let storing = |source| WorkerError::Store {
+            step: "writing the configuration",
+            name: name.into(),
+            source,
+        };
+        self.0
+            .shared
+            .deps
+            .store
+            .put_connector(stored)
+            .await
+            .map_err(storing)?;
 
         let warnings = spec.warnings.clone();
         let connector = match known.as_ref().and_then(|entry| entry.connector.clone()) {
@@ -151,10 +201,22 @@ impl Worker {
             None => Connector::start(self.0.shared.clone(), spec, Some(plan), target),
         };
         let board = connector.board.clone();
-        let entry = Entry { config: Arc::new(config), target, created, board, connector: Some(connector) };
+        let entry = Entry {
+            config: Arc::new(config),
+            target,
+            created,
+            board,
+            connector: Some(connector),
+        };
         self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
-        tracing::info!(connector = name, "the connector's configuration is in place");
-        Ok(Put { created: known.is_none(), warnings })
+        tracing::info!(
+            connector = name,
+            "the connector's configuration is in place"
+        );
+        Ok(Put {
+            created: known.is_none(),
+            warnings,
+        })
     }
 
     /// Stops a connector and forgets it, its positions and its offsets.
@@ -165,12 +227,24 @@ impl Worker {
         let lock = self.lock(name);
         let _held = lock.lock().await;
         self.open()?;
-        let entry = self.entry(name).ok_or_else(|| WorkerError::NotFound { name: name.into() })?;
+        let entry = self
+            .entry(name)
+            .ok_or_else(|| WorkerError::NotFound { name: name.into() })?;
         if let Some(connector) = &entry.connector {
             connector.stop(Duration::from_secs(30)).await;
         }
-        let storing = |source| WorkerError::Store { step: "removing the connector", name: name.into(), source };
-        self.0.shared.deps.store.delete_connector(name, true).await.map_err(storing)?;
+        let storing = |source| WorkerError::Store {
+            step: "removing the connector",
+            name: name.into(),
+            source,
+        };
+        self.0
+            .shared
+            .deps
+            .store
+            .delete_connector(name, true)
+            .await
+            .map_err(storing)?;
         self.entries_mut(|entries| entries.remove(name));
         tracing::info!(connector = name, "the connector is deleted");
         Ok(())
@@ -196,9 +270,21 @@ impl Worker {
         let lock = self.lock(name);
         let _held = lock.lock().await;
         self.open()?;
-        let entry = self.entry(name).ok_or_else(|| WorkerError::NotFound { name: name.into() })?;
-        let storing = |source| WorkerError::Store { step: "writing the target state", name: name.into(), source };
-        self.0.shared.deps.store.set_target(name, target).await.map_err(storing)?;
+        let entry = self
+            .entry(name)
+            .ok_or_else(|| WorkerError::NotFound { name: name.into() })?;
+        let storing = |source| WorkerError::Store {
+            step: "writing the target state",
+            name: name.into(),
+            source,
+        };
+        self.0
+            .shared
+            .deps
+            .store
+            .set_target(name, target)
+            .await
+            .map_err(storing)?;
         if let Some(connector) = &entry.connector {
             match target {
                 Target::Paused => connector.pause().await,
@@ -215,7 +301,8 @@ impl Worker {
 
     /// All connectors by name.
     pub fn connectors(&self) -> Vec<ConnectorInfo> {
-        let boards: Vec<Arc<Board>> = self.entries(|entries| entries.values().map(|entry| entry.board.clone()).collect());
+        let boards: Vec<Arc<Board>> =
+            self.entries(|entries| entries.values().map(|entry| entry.board.clone()).collect());
         boards.iter().map(|board| board.read()).collect()
     }
 
@@ -234,7 +321,11 @@ impl Worker {
                 PluginInfo {
                     name: description.name.clone(),
                     version: description.version.clone(),
-                    class: description.aliases.first().unwrap_or(&description.name).clone(),
+                    class: description
+                        .aliases
+                        .first()
+                        .unwrap_or(&description.name)
+                        .clone(),
                     role: listed.plugin.role(),
                     digest: listed.plugin.digest().to_owned(),
                     path: listed.path.clone(),
@@ -254,39 +345,63 @@ impl Worker {
             Ok(Err(error)) => reasons.push(format!("the broker cannot be reached: {error}")),
             Err(_) => reasons.push("the broker does not answer".to_owned()),
         }
-        Readiness { ready: reasons.is_empty(), reasons }
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+        }
     }
 
     /// Drains and ends all connectors, by force after `deadline`, then leaves the broker.
     pub async fn shutdown(&self, deadline: Duration) {
         self.0.closing.store(true, Ordering::Release);
-        let connectors: Vec<Connector> =
-            self.entries(|entries| entries.values().filter_map(|entry| entry.connector.clone()).collect());
-        let stops = futures::future::join_all(connectors.iter().map(|connector| connector.stop(deadline)));
+        let connectors: Vec<Connector> = self.entries(|entries| {
+            entries
+                .values()
+                .filter_map(|entry| entry.connector.clone())
+                .collect()
+        });
+        let stops =
+            futures::future::join_all(connectors.iter().map(|connector| connector.stop(deadline)));
         // a supervisor that is busy planning cannot hear the order; its tasks end with the process
-        if tokio::time::timeout(deadline + BROKER_ANSWER, stops).await.is_err() {
-            tracing::warn!("some connectors did not end in time; what they had not committed comes again");
+        if tokio::time::timeout(deadline + BROKER_ANSWER, stops)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some connectors did not end in time; what they had not committed comes again"
+            );
         }
         self.0.shared.deps.broker.close().await;
     }
 
     fn parse(&self, name: &str, config: &BTreeMap<String, String>) -> Result<Spec, Vec<String>> {
         let settings = &self.0.shared.settings;
-        let defaults = spec::Defaults { key: &settings.key_converter, value: &settings.value_converter };
+        let defaults = spec::Defaults {
+            key: &settings.key_converter,
+            value: &settings.value_converter,
+        };
         spec::parse(name, config, &self.0.shared.deps.catalogue, &defaults)
     }
 
     async fn ask_broker(&self, name: &str) -> Result<(), WorkerError> {
-        let reason = match tokio::time::timeout(BROKER_ANSWER, self.0.shared.deps.broker.check()).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", BROKER_ANSWER.as_secs()),
-        };
-        Err(WorkerError::Unavailable { name: name.into(), reason })
+        let reason =
+            match tokio::time::timeout(BROKER_ANSWER, self.0.shared.deps.broker.check()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", BROKER_ANSWER.as_secs()),
+            };
+        Err(WorkerError::Unavailable {
+            name: name.into(),
+            reason,
+        })
     }
 
     fn open(&self) -> Result<(), WorkerError> {
-        if self.0.closing.load(Ordering::Acquire) { Err(WorkerError::ShuttingDown) } else { Ok(()) }
+        if self.0.closing.load(Ordering::Acquire) {
+            Err(WorkerError::ShuttingDown)
+        } else {
+            Ok(())
+        }
     }
 
     fn lock(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -301,15 +416,25 @@ impl Worker {
     }
 
     fn entries<T>(&self, act: impl FnOnce(&BTreeMap<String, Entry>) -> T) -> T {
-        act(&self.0.connectors.read().unwrap_or_else(PoisonError::into_inner))
+        act(&self
+            .0
+            .connectors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
     fn entries_mut<T>(&self, act: impl FnOnce(&mut BTreeMap<String, Entry>) -> T) -> T {
-        act(&mut self.0.connectors.write().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self
+            .0
+            .connectors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

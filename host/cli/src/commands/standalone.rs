@@ -92,7 +92,7 @@ async fn start(settings: Settings, runtimes: &Runtimes) -> Result<Running, Failu
             id: settings.id,
             key_converter: settings.key_converter,
             value_converter: settings.value_converter,
-            grants: settings.grants,
+            grants: settings.grants.into(),
             limits: settings.limits,
             tuning: settings.tuning,
             restart: settings.restart,
@@ -151,11 +151,12 @@ async fn catalogue(settings: &Settings, runtimes: &Runtimes) -> Result<Catalogue
         ..SandboxSettings::default()
     })?;
     let directories: Vec<PathBuf> = settings.plugins.clone();
+    tracing::info!("loading plugins; those that are new are compiled first");
     // Describing itself is the first thing a plugin does, so on the guests' threads.
     let scan = async move { Catalogue::scan(&sandbox, &directories).await };
     let (catalogue, problems) = runtimes.guests.spawn(scan).await?;
     for problem in problems {
-        tracing::error!("plugin left out: {problem}");
+        tracing::error!("plugins: {problem}");
     }
     tracing::info!(plugins = catalogue.list().len(), "plugins loaded");
     Ok(catalogue)
@@ -167,7 +168,9 @@ async fn broker(
     match &settings.broker {
         BrokerSettings::Remote(remote) => {
             let broker = connect(remote, &settings.id)?;
-            Ok((broker, None, remote.namesrv.clone()))
+            // One word of the ready line, however it was written.
+            let namesrv = remote.namesrv.split_whitespace().collect();
+            Ok((broker, None, namesrv))
         }
         BrokerSettings::Embedded(embedded) => {
             let begun = Instant::now();

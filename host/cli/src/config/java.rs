@@ -128,7 +128,7 @@ fn settings(keys: &mut Keys, namesrv: Option<String>) -> Settings {
     if let Some(time) = keys.number("offsetCommitIntervalMsConfig", 1, 86_400_000) {
         settings.tuning.flush_interval = Duration::from_millis(time);
     }
-    settings.grants = keys.grants().into();
+    settings.grants = keys.grants();
     keys.warn_of_the_rest();
     settings.warnings = std::mem::take(&mut keys.warnings);
     settings

@@ -3,7 +3,7 @@
 //! Holds secrets (the access keys of a cluster): must never be printed as a whole.
 
 use connect_runtime::{ConverterDefault, Restart, Tuning};
-use connect_sandbox::{Grants, Limits};
+use connect_sandbox::{Grant, Limits};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     pub(crate) key_converter: ConverterDefault,
     pub(crate) value_converter: ConverterDefault,
     pub(crate) limits: Limits,
-    pub(crate) grants: Grants,
+    pub(crate) grants: Vec<Grant>,
     pub(crate) tuning: Tuning,
     pub(crate) restart: Restart,
     /// Things in the file that have no effect; logged once.
@@ -89,7 +89,7 @@ impl Default for Settings {
             key_converter: ConverterDefault::default(),
             value_converter: ConverterDefault::default(),
             limits: Limits::default(),
-            grants: Grants::default(),
+            grants: Vec::new(),
             tuning: Tuning::default(),
             restart: Restart::default(),
             warnings: Vec::new(),

@@ -35,12 +35,11 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Settings, String> {
     settings.limits = limits(root.section("limits"));
     settings.tuning = delivery(root.section("delivery"));
     settings.restart = restart(root.section("restart"));
-    let grants: Vec<Grant> = root
+    settings.grants = root
         .sections("grant")
         .into_iter()
         .filter_map(grant)
         .collect();
-    settings.grants = grants.into();
     root.finish();
     match document.report.text(file) {
         None => Ok(settings),

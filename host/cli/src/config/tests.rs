@@ -96,7 +96,7 @@ fn the_shipped_configuration_is_the_default_with_grants() {
     for part in ["file-source", "file-sink", "\".\""] {
         assert!(grants.contains(part), "{grants}");
     }
-    assert_eq!(default.grants, connect_sandbox::Grants::default());
+    assert_eq!(default.grants, []);
 }
 
 /// What the comments call a default must be one, and each key must be there to be read.
@@ -391,4 +391,93 @@ fn the_ending_says_what_a_file_is() {
     }
     let error = load(&directory.path().join("absent.toml")).err().unwrap();
     assert!(error.contains("absent.toml"), "{error}");
+}
+
+#[test]
+fn doubts_are_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("w.toml");
+    let text = "[broker]\naccess-key = \"a\"\nsecret-key = \"hunter2\"\n\
+        [[grant]]\nplugin = \"p\"\nread-directory = [\"/\", \"/not/there\"]\n";
+    std::fs::write(&path, text).unwrap();
+    let warnings = |mode| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        load(&path)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .warnings
+    };
+    let open = warnings(0o640);
+    assert_eq!(open.len(), 2, "{open:?}");
+    assert!(
+        open[0].contains("chmod 600") && !open[0].contains("hunter2"),
+        "{open:?}"
+    );
+    assert!(
+        open[1].contains("/not/there") && open[1].contains("`p`"),
+        "{open:?}"
+    );
+    assert_eq!(warnings(0o600), &open[1..]);
+}
+
+mod hostile {
+    use super::super::{java, standalone};
+    use proptest::prelude::*;
+
+    /// A shipped file with a few bytes of it replaced.
+    fn damaged(name: &'static str) -> impl Strategy<Value = Vec<u8>> {
+        let good = std::fs::read(super::conf(name)).unwrap();
+        let changes = prop::collection::vec((0..good.len(), any::<u8>()), 1..6);
+        (changes, 0..good.len()).prop_map(move |(changes, cut)| {
+            let mut bytes = good.clone();
+            for (at, byte) in changes {
+                bytes[at] = byte;
+            }
+            // Half of them are cut short as well.
+            if cut % 2 == 0 {
+                bytes.truncate(cut);
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn any_toml_gives_settings_or_an_error(bytes in damaged("standalone.toml")) {
+            let text = String::from_utf8_lossy(&bytes);
+            if let Err(error) = standalone::read(&text, "worker.toml") {
+                prop_assert!(error.starts_with("worker.toml cannot be used"));
+            }
+        }
+
+        #[test]
+        fn any_properties_give_settings_or_an_error(bytes in damaged("connect-standalone.conf")) {
+            if let Err(error) = java::read(&bytes, "worker.conf", None) {
+                prop_assert!(error.starts_with("worker.conf cannot be used"));
+            }
+        }
+
+        #[test]
+        fn noise_is_harmless(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            drop(standalone::read(&String::from_utf8_lossy(&bytes), "f"));
+            drop(java::read(&bytes, "f", None));
+        }
+
+        #[test]
+        fn escapes_are_harmless(text in "(\\\\|u|[0-9a-fx]|=|\n| |#){0,40}") {
+            drop(java::read(text.as_bytes(), "f", None));
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error() {
+        for (open, close) in [("[", "]"), ("{a=", "}")] {
+            let text = format!("x = {}1{}", open.repeat(100_000), close.repeat(100_000));
+            assert!(standalone::read(&text, "f").is_err());
+        }
+        let text = format!("[{}]", vec!["a"; 100_000].join("."));
+        assert!(standalone::read(&text, "f").is_err());
+    }
 }

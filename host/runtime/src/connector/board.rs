@@ -31,12 +31,18 @@ impl Board {
             worker_id: worker_id.to_owned(),
             tasks: Vec::new(),
         };
-        Self { info: Mutex::new(info), replan: Notify::new() }
+        Self {
+            info: Mutex::new(info),
+            replan: Notify::new(),
+        }
     }
 
     /// The board of a connector that cannot even be understood, such as one whose plugin is gone.
     pub(crate) fn broken(info: ConnectorInfo) -> Self {
-        Self { info: Mutex::new(info), replan: Notify::new() }
+        Self {
+            info: Mutex::new(info),
+            replan: Notify::new(),
+        }
     }
 
     pub(crate) fn read(&self) -> ConnectorInfo {
@@ -60,7 +66,9 @@ impl Board {
         let spec = &plan.spec;
         let secret = |key: &str| {
             let options = &spec.plugin.description().options;
-            options.iter().any(|option| option.kind == OptionKind::Secret && keys::covers(&option.key, key))
+            options
+                .iter()
+                .any(|option| option.kind == OptionKind::Secret && keys::covers(&option.key, key))
         };
         let tasks = plan.tasks.iter().zip(0..).map(|(settings, id)| {
             let mut config: BTreeMap<String, String> = settings.iter().cloned().collect();
@@ -70,7 +78,12 @@ impl Board {
                     config.insert(key.to_owned(), value.clone());
                 }
             }
-            TaskInfo { id, state: State::Unassigned, reason: None, config: redacted(&config, secret) }
+            TaskInfo {
+                id,
+                state: State::Unassigned,
+                reason: None,
+                config: redacted(&config, secret),
+            }
         });
         self.with(|info| {
             info.role = Some(spec.plugin.role());
@@ -101,10 +114,22 @@ impl Board {
     }
 }
 
-fn redacted(config: &BTreeMap<String, String>, secret: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+fn redacted(
+    config: &BTreeMap<String, String>,
+    secret: impl Fn(&str) -> bool,
+) -> BTreeMap<String, String> {
     config
         .iter()
-        .map(|(key, value)| (key.clone(), if secret(key) { REDACTED.to_owned() } else { value.clone() }))
+        .map(|(key, value)| {
+            (
+                key.clone(),
+                if secret(key) {
+                    REDACTED.to_owned()
+                } else {
+                    value.clone()
+                },
+            )
+        })
         .collect()
 }
 

@@ -46,7 +46,10 @@ impl PlanError {
         match self {
             Self::Denied(reason) => WorkerError::NotAllowed { name, reason },
             Self::Invalid(problems) => WorkerError::Invalid { name, problems },
-            other => WorkerError::Invalid { name, problems: vec![other.story()] },
+            other => WorkerError::Invalid {
+                name,
+                problems: vec![other.story()],
+            },
         }
     }
 
@@ -68,7 +71,11 @@ impl PlanError {
 pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanError> {
     let (access, plan) = side(shared, &spec.plugin, &spec.settings, spec.max_tasks).await?;
     let (sink_access, tasks) = match &spec.flow {
-        Flow::Direct { sink, sink_settings, .. } => {
+        Flow::Direct {
+            sink,
+            sink_settings,
+            ..
+        } => {
             let (access, _) = side(shared, sink, sink_settings, 1).await?;
             (access, plan.tasks)
         }
@@ -81,7 +88,13 @@ pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanE
             "the plugin split its work into {found} tasks; `max.tasks` allows 1 to {most}"
         )]));
     }
-    Ok(Plan { spec, access, sink_access, tasks: tasks.into_iter().map(Arc::new).collect(), recheck: plan.recheck })
+    Ok(Plan {
+        spec,
+        access,
+        sink_access,
+        tasks: tasks.into_iter().map(Arc::new).collect(),
+        recheck: plan.recheck,
+    })
 }
 
 async fn side(
@@ -92,22 +105,38 @@ async fn side(
 ) -> Result<(Access, connect_sandbox::Plan), PlanError> {
     let name = plugin.description().name.clone();
     let failed = |source: CallError| match source {
-        CallError::Invalid { problems, .. } => {
-            PlanError::Invalid(problems.into_iter().map(|problem| format!("`{}`: {}", problem.key, problem.reason)).collect())
-        }
-        source => PlanError::Plugin { plugin: name.clone(), source },
+        CallError::Invalid { problems, .. } => PlanError::Invalid(
+            problems
+                .into_iter()
+                .map(|problem| format!("`{}`: {}", problem.key, problem.reason))
+                .collect(),
+        ),
+        source => PlanError::Plugin {
+            plugin: name.clone(),
+            source,
+        },
     };
     let grants = shared.settings.grants.clone();
     let (plugin, settings) = (plugin.clone(), settings.clone());
     let asked = shared.deps.guests.spawn(async move {
         let needs = plugin.needs(&settings).await.map_err(Asked::Call)?;
-        let access = grants.allow(&plugin.description().name, &needs).map_err(|denied| Asked::Denied(denied.to_string()))?;
-        let problems = plugin.validate(&settings, &access).await.map_err(Asked::Call)?;
+        let access = grants
+            .allow(&plugin.description().name, &needs)
+            .map_err(|denied| Asked::Denied(denied.to_string()))?;
+        let problems = plugin
+            .validate(&settings, &access)
+            .await
+            .map_err(Asked::Call)?;
         if !problems.is_empty() {
-            let texts = problems.into_iter().map(|problem| format!("`{}`: {}", problem.key, problem.reason));
+            let texts = problems
+                .into_iter()
+                .map(|problem| format!("`{}`: {}", problem.key, problem.reason));
             return Err(Asked::Problems(texts.collect()));
         }
-        let plan = plugin.task_settings(&settings, max_tasks, &access).await.map_err(Asked::Call)?;
+        let plan = plugin
+            .task_settings(&settings, max_tasks, &access)
+            .await
+            .map_err(Asked::Call)?;
         Ok((access, plan))
     });
     match asked.await {

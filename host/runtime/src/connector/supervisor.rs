@@ -144,7 +144,10 @@ impl Supervisor {
             let plans = self.plan_due.filter(|_| self.plan.is_none());
             due = starts.chain(plans).fold(due, Instant::min);
         }
-        let recheck = self.recheck_due.filter(|_| self.target == Target::Running).unwrap_or(now + FAR);
+        let recheck = self
+            .recheck_due
+            .filter(|_| self.target == Target::Running)
+            .unwrap_or(now + FAR);
         tokio::select! {
             biased;
             order = self.inbox.recv() => match order {
@@ -206,11 +209,15 @@ impl Supervisor {
             Err(error) => {
                 self.plan_failures += 1;
                 let restart = &self.shared.settings.restart;
-                let pause = error.may_pass().then(|| backoff::pause(restart, self.plan_failures, self.seed())).flatten();
+                let pause = error
+                    .may_pass()
+                    .then(|| backoff::pause(restart, self.plan_failures, self.seed()))
+                    .flatten();
                 self.plan_due = pause.map(|pause| Instant::now() + pause);
                 let story = error.story();
                 tracing::error!(connector = %self.spec.name, error = story, "the connector cannot be planned");
-                self.board.connector(State::Failed, Some(format!("{story}; {}", next_try(pause))));
+                self.board
+                    .connector(State::Failed, Some(format!("{story}; {}", next_try(pause))));
             }
         }
     }
@@ -222,7 +229,12 @@ impl Supervisor {
         self.slots = plan
             .tasks
             .iter()
-            .map(|_| Slot { stand: Stand::Due(now), failures: 0, suspicions: 0, careful: Careful::new() })
+            .map(|_| Slot {
+                stand: Stand::Due(now),
+                failures: 0,
+                suspicions: 0,
+                careful: Careful::new(),
+            })
             .collect();
         self.board.planned(&plan);
         self.board.connector(State::Running, None);
@@ -271,7 +283,10 @@ impl Supervisor {
                 store: self.shared.deps.store.clone(),
                 guests: self.shared.deps.guests.clone(),
                 stop: self.stop.clone(),
-                report: Arc::new(TaskReport { board: self.board.clone(), task: number }),
+                report: Arc::new(TaskReport {
+                    board: self.board.clone(),
+                    task: number,
+                }),
                 careful: slot.careful.clone(),
             };
             let handle = match &plan.spec.flow {
@@ -288,7 +303,9 @@ impl Supervisor {
     async fn end_tasks(&mut self, deadline: Duration) {
         self.stop.cancel();
         let until = Instant::now() + deadline;
-        while let Ok(Some(ended)) = tokio::time::timeout_at(until, self.tasks.join_next_with_id()).await {
+        while let Ok(Some(ended)) =
+            tokio::time::timeout_at(until, self.tasks.join_next_with_id()).await
+        {
             self.ended(ended);
         }
         if !self.tasks.is_empty() {
@@ -309,10 +326,14 @@ impl Supervisor {
             Ok((id, result)) => (id, result.map_err(Some)),
             Err(error) => (error.id(), Err(None)),
         };
-        let Some(number) = self.numbers.remove(&id) else { return };
+        let Some(number) = self.numbers.remove(&id) else {
+            return;
+        };
         let seed = self.seed();
         let index = usize::try_from(number).unwrap_or(usize::MAX);
-        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
         let now = Instant::now();
         let ran = match slot.stand {
             Stand::Running(since) => now.duration_since(since),
@@ -328,14 +349,18 @@ impl Supervisor {
         };
         let (story, last) = match &error {
             Some(error) => (error.story(), error.final_word()),
-            None => ("the task ended by a fault in the worker itself; see its log".to_owned(), false),
+            None => (
+                "the task ended by a fault in the worker itself; see its log".to_owned(),
+                false,
+            ),
         };
         if ran >= restart.healthy {
             slot.failures = 0;
             slot.suspicions = 0;
         }
         if let Some(TaskError::Suspect { careful, .. }) = &error {
-            slot.careful.extend(careful.iter().map(|(queue, end)| (queue.clone(), *end)));
+            slot.careful
+                .extend(careful.iter().map(|(queue, end)| (queue.clone(), *end)));
             slot.suspicions += 1;
             if slot.suspicions <= SUSPICIONS {
                 tracing::warn!(connector = %self.spec.name, task = number, error = story, "a batch failed; its records follow one at a time");
@@ -344,16 +369,27 @@ impl Supervisor {
             }
         }
         slot.failures += 1;
-        let pause = if last { None } else { backoff::pause(restart, slot.failures, seed ^ u64::from(number)) };
+        let pause = if last {
+            None
+        } else {
+            backoff::pause(restart, slot.failures, seed ^ u64::from(number))
+        };
         slot.stand = pause.map_or(Stand::GivenUp, |pause| Stand::Due(now + pause));
         tracing::error!(connector = %self.spec.name, task = number, error = story, "the task failed");
-        self.board.task(number, State::Failed, Some(format!("{story}; {}", next_try(pause))));
+        self.board.task(
+            number,
+            State::Failed,
+            Some(format!("{story}; {}", next_try(pause))),
+        );
     }
 
     /// Something that differs between connectors and moments, for spreading restarts.
     fn seed(&self) -> u64 {
-        let name = self.spec.name.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        name.wrapping_add(u64::from(self.plan_failures)).wrapping_add(self.slots.iter().map(|slot| u64::from(slot.failures)).sum())
+        let name = self.spec.name.bytes().fold(0_u64, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+        name.wrapping_add(u64::from(self.plan_failures))
+            .wrapping_add(self.slots.iter().map(|slot| u64::from(slot.failures)).sum())
     }
 }
 

@@ -22,20 +22,51 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 
 /// Runs a direct task until it is stopped or fails.
 pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
-    let Flow::Direct { sink: plugin, sink_settings, topic } = &ctx.spec.flow else { return Ok(()) };
-    let Some(source) = source::open(&ctx).await? else { return Ok(()) };
+    let Flow::Direct {
+        sink: plugin,
+        sink_settings,
+        topic,
+    } = &ctx.spec.flow
+    else {
+        return Ok(());
+    };
+    let Some(source) = source::open(&ctx).await? else {
+        return Ok(());
+    };
     let queue = Queue::new(topic.as_deref().unwrap_or("direct"), "", 0);
-    let begin = [QueueOffset { queue: queue.clone(), next: 0 }];
-    let opened = sink::open(&ctx, plugin, ctx.sink_access.clone(), sink_settings, Desk::default(), &begin).await?;
-    let Some((sink, _)) = opened else { return Ok(()) };
+    let begin = [QueueOffset {
+        queue: queue.clone(),
+        next: 0,
+    }];
+    let opened = sink::open(
+        &ctx,
+        plugin,
+        ctx.sink_access.clone(),
+        sink_settings,
+        Desk::default(),
+        &begin,
+    )
+    .await?;
+    let Some((sink, _)) = opened else {
+        return Ok(());
+    };
     ctx.report.running(None);
-    let mut job = Job { ctx: &ctx, source: &source, sink: &sink, queue, next: 0, topic: topic.as_deref() };
+    let mut job = Job {
+        ctx: &ctx,
+        source: &source,
+        sink: &sink,
+        queue,
+        next: 0,
+        topic: topic.as_deref(),
+    };
     let ended = job.work().await;
     if ended.is_ok() {
         source::close(&ctx, &source).await;
         match tokio::time::timeout(ctx.tuning.drain, sink.close()).await {
             Ok(Ok(())) => {}
-            _ => tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "the sink's close failed or took too long"),
+            _ => {
+                tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "the sink's close failed or took too long")
+            }
         }
     }
     ended
@@ -56,7 +87,11 @@ impl Job<'_> {
         let mut polling = None;
         loop {
             let poll = polling.get_or_insert_with(|| {
-                self.source.poll(self.ctx.batch_records(), self.ctx.batch_bytes(), self.ctx.tuning.poll_wait)
+                self.source.poll(
+                    self.ctx.batch_records(),
+                    self.ctx.batch_bytes(),
+                    self.ctx.tuning.poll_wait,
+                )
             });
             let polled = tokio::select! {
                 () = self.ctx.stop.cancelled() => return Ok(()),
@@ -66,7 +101,9 @@ impl Job<'_> {
             let polled = match polled {
                 Ok(polled) => polled,
                 Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
-                    self.ctx.report.running(Some(format!("waiting to poll: {reason}")));
+                    self.ctx
+                        .report
+                        .running(Some(format!("waiting to poll: {reason}")));
                     if self.pause(after).await {
                         return Ok(());
                     }
@@ -94,7 +131,12 @@ impl Job<'_> {
 
     /// Puts, flushes and commits one batch; false when stopped before it was durable.
     async fn deliver(&mut self, polled: Polled) -> Result<bool, TaskError> {
-        let Polled { batch, points, forget, .. } = polled;
+        let Polled {
+            batch,
+            points,
+            forget,
+            ..
+        } = polled;
         if !batch.is_empty() {
             let parts = Arc::new(self.parts(&batch)?);
             let place = self.place(&batch);
@@ -109,11 +151,22 @@ impl Job<'_> {
                 }
             };
             for rejection in rejected {
-                let record = usize::try_from(rejection.index).ok().and_then(|index| batch.record(index));
-                let partition = record.map(|record| record.partition().to_owned()).unwrap_or_default();
-                let place = format!("{}, partition `{partition}`, record {}", self.ctx.who(), rejection.index);
+                let record = usize::try_from(rejection.index)
+                    .ok()
+                    .and_then(|index| batch.record(index));
+                let partition = record
+                    .map(|record| record.partition().to_owned())
+                    .unwrap_or_default();
+                let place = format!(
+                    "{}, partition `{partition}`, record {}",
+                    self.ctx.who(),
+                    rejection.index
+                );
                 if !self.ctx.spec.skip_bad_records {
-                    return Err(TaskError::Rejected { place, reason: rejection.reason });
+                    return Err(TaskError::Rejected {
+                        place,
+                        reason: rejection.reason,
+                    });
                 }
                 tracing::warn!(%place, reason = rejection.reason, "a record the sink rejects is skipped");
             }
@@ -138,7 +191,9 @@ impl Job<'_> {
     async fn again(&self, failed: Failed, place: &str) -> Result<bool, TaskError> {
         match failed {
             Failed::Call(CallError::Retriable { reason, after, .. }) => {
-                self.ctx.report.running(Some(format!("the sink waits: {reason}")));
+                self.ctx
+                    .report
+                    .running(Some(format!("the sink waits: {reason}")));
                 Ok(!self.pause(after).await)
             }
             failed => Err(failed.at(place)),
@@ -163,13 +218,18 @@ impl Job<'_> {
             return Ok(());
         }
         failpoint::pass(Point::FlushOffset);
-        let stored: Vec<(String, Bytes)> =
-            points.iter().map(|point| (point.partition.clone(), point.position.clone())).collect();
+        let stored: Vec<(String, Bytes)> = points
+            .iter()
+            .map(|point| (point.partition.clone(), point.position.clone()))
+            .collect();
         self.ctx
             .store
             .commit_positions(&self.ctx.spec.name, &stored, &forget)
             .await
-            .map_err(|source| TaskError::Store { step: "storing source positions", source })?;
+            .map_err(|source| TaskError::Store {
+                step: "storing source positions",
+                source: Box::new(source),
+            })?;
         match self.source.committed(points).await {
             Ok(()) | Err(Failed::Call(CallError::Retriable { .. })) => Ok(()),
             Err(failed) => Err(failed.at(self.ctx.who())),
@@ -182,9 +242,15 @@ impl Job<'_> {
         let partition = self.queue.partition_name();
         for (record, offset) in batch.records().zip(self.next..) {
             let place = || format!("{}, partition `{}`", self.ctx.who(), record.partition());
-            let Some(topic) = topic_of(&record, self.topic.or(Some("direct"))) else { continue };
-            let mut row =
-                builder.add().topic(topic).partition(&partition).offset(offset).timestamp(record.timestamp());
+            let Some(topic) = topic_of(&record, self.topic.or(Some("direct"))) else {
+                continue;
+            };
+            let mut row = builder
+                .add()
+                .topic(topic)
+                .partition(&partition)
+                .offset(offset)
+                .timestamp(record.timestamp());
             if let Some(key) = record.key() {
                 row = row.key(&key);
             }
@@ -202,14 +268,21 @@ impl Job<'_> {
             }
             row.finish().map_err(|error| TaskError::Record {
                 place: place(),
-                source: MappingError::TooLarge(error.to_string()),
+                source: Box::new(MappingError::TooLarge(error.to_string())),
             })?;
         }
         Ok(builder.finish())
     }
 
     fn place(&self, batch: &Batch) -> String {
-        let partition = batch.record(0).map(|record| record.partition().to_owned()).unwrap_or_default();
-        format!("{}, {} records from partition `{partition}`", self.ctx.who(), batch.len())
+        let partition = batch
+            .record(0)
+            .map(|record| record.partition().to_owned())
+            .unwrap_or_default();
+        format!(
+            "{}, {} records from partition `{partition}`",
+            self.ctx.who(),
+            batch.len()
+        )
     }
 }

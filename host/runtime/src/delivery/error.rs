@@ -21,7 +21,7 @@ pub(crate) enum TaskError {
     Plugin {
         place: String,
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// A batch of several records brought the instance down.
     #[error("a batch from {place} failed; its records are put one at a time to find the one")]
@@ -29,14 +29,14 @@ pub(crate) enum TaskError {
         place: String,
         careful: Careful,
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// One record cannot be converted or mapped.
     #[error("{place}")]
     Record {
         place: String,
         #[source]
-        source: MappingError,
+        source: Box<MappingError>,
     },
     /// A sink refused one record for good.
     #[error("{place}: the sink rejected the record: {reason}")]
@@ -46,7 +46,7 @@ pub(crate) enum TaskError {
     Broker {
         place: String,
         #[source]
-        source: BrokerError,
+        source: Box<BrokerError>,
     },
     /// Messages the sink has not seen are gone from the queue.
     #[error("{0}")]
@@ -56,7 +56,7 @@ pub(crate) enum TaskError {
     Store {
         step: &'static str,
         #[source]
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The plugin's instance is gone: its actor ended without an answer.
     #[error("the plugin's instance ended unexpectedly during `{call}`")]
@@ -66,10 +66,13 @@ pub(crate) enum TaskError {
 impl TaskError {
     /// Whether trying again by itself makes no sense: the plugin said so, or its settings are wrong.
     pub(crate) fn final_word(&self) -> bool {
-        matches!(
-            self,
-            Self::Plugin { source: CallError::Invalid { .. } | CallError::Fatal { .. }, .. } | Self::OffsetLost(_)
-        )
+        match self {
+            Self::Plugin { source, .. } => matches!(
+                **source,
+                CallError::Invalid { .. } | CallError::Fatal { .. }
+            ),
+            other => matches!(other, Self::OffsetLost(_)),
+        }
     }
 
     /// The whole story in one line per cause.

@@ -9,6 +9,7 @@ mod mirror;
 mod reader;
 mod seat;
 mod task;
+mod trouble;
 
 pub(crate) use desk::{Desk, open};
 pub(crate) use task::run;

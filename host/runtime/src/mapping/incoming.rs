@@ -11,7 +11,8 @@ use connect_record::Queue;
 use connect_rows::Builder;
 
 use super::{
-    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MappingError, SEPARATOR, SYSTEM, SYSTEM_PREFIX, TIMESTAMP, VALUE,
+    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MappingError, SEPARATOR, SYSTEM,
+    SYSTEM_PREFIX, TIMESTAMP, VALUE,
 };
 
 /// Properties that are read here and are no headers of the record.
@@ -30,14 +31,24 @@ pub(crate) fn append_message(
     values: &dyn Converter,
 ) -> Result<(), MappingError> {
     let property = |name: &str| {
-        message.properties.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        message
+            .properties
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     };
     let key = key_of(property("KEYS"), property(KEY))?;
     let key = match key {
         Some(key) => keys
             .decode(Some(&key))
-            .map_err(|source| MappingError::Convert { part: "key", source })?,
-        None => connect_convert::Decoded { schema: None, value: None },
+            .map_err(|source| MappingError::Convert {
+                part: "key",
+                source,
+            })?,
+        None => connect_convert::Decoded {
+            schema: None,
+            value: None,
+        },
     };
     let empty = Bytes::new();
     let body = match property(VALUE) {
@@ -54,8 +65,13 @@ pub(crate) fn append_message(
     };
     let value = values
         .decode(body)
-        .map_err(|source| MappingError::Convert { part: "value", source })?;
-    let timestamp = property(TIMESTAMP).and_then(|text| text.parse().ok()).unwrap_or(message.born_timestamp);
+        .map_err(|source| MappingError::Convert {
+            part: "value",
+            source,
+        })?;
+    let timestamp = property(TIMESTAMP)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(message.born_timestamp);
     let headers = headers(message, property(EMPTY_HEADERS), property(BINARY_HEADERS))?;
 
     let mut record = batch
@@ -79,7 +95,9 @@ pub(crate) fn append_message(
     for (name, value) in &headers {
         record = record.header(name, value);
     }
-    record.finish().map_err(|error| MappingError::TooLarge(error.to_string()))
+    record
+        .finish()
+        .map_err(|error| MappingError::TooLarge(error.to_string()))
 }
 
 fn key_of(keys: Option<&str>, note: Option<&str>) -> Result<Option<Bytes>, MappingError> {
@@ -92,11 +110,14 @@ fn key_of(keys: Option<&str>, note: Option<&str>) -> Result<Option<Bytes>, Mappi
 }
 
 fn decode64(property: &'static str, text: &str) -> Result<Bytes, MappingError> {
-    STANDARD.decode(text).map(Bytes::from).map_err(|_| MappingError::Property {
-        property,
-        found: text.to_owned(),
-        reason: "it is marked as base64 and is not",
-    })
+    STANDARD
+        .decode(text)
+        .map(Bytes::from)
+        .map_err(|_| MappingError::Property {
+            property,
+            found: text.to_owned(),
+            reason: "it is marked as base64 and is not",
+        })
 }
 
 type Headers<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
@@ -106,7 +127,9 @@ fn headers<'a>(
     empty: Option<&'a str>,
     binary: Option<&'a str>,
 ) -> Result<Headers<'a>, MappingError> {
-    let listed = |list: Option<&str>, name: &str| list.is_some_and(|list| list.split(SEPARATOR).any(|known| known == name));
+    let listed = |list: Option<&str>, name: &str| {
+        list.is_some_and(|list| list.split(SEPARATOR).any(|known| known == name))
+    };
     let mut headers: Headers<'a> = Vec::with_capacity(message.properties.len());
     for (property, value) in &message.properties {
         if OWN.contains(&property.as_str()) {
@@ -120,7 +143,10 @@ fn headers<'a>(
             };
             headers.push((Cow::Borrowed(name), value));
         } else if SYSTEM.contains(&property.as_str()) {
-            headers.push((Cow::Owned(format!("{SYSTEM_PREFIX}{property}")), Cow::Borrowed(value.as_bytes())));
+            headers.push((
+                Cow::Owned(format!("{SYSTEM_PREFIX}{property}")),
+                Cow::Borrowed(value.as_bytes()),
+            ));
         } else {
             headers.push((Cow::Borrowed(property), Cow::Borrowed(value.as_bytes())));
         }
@@ -128,6 +154,9 @@ fn headers<'a>(
     for name in empty.into_iter().flat_map(|list| list.split(SEPARATOR)) {
         headers.push((Cow::Borrowed(name), Cow::Borrowed(b"")));
     }
-    headers.push((Cow::Owned(format!("{SYSTEM_PREFIX}MSG_ID")), Cow::Borrowed(message.message_id.as_bytes())));
+    headers.push((
+        Cow::Owned(format!("{SYSTEM_PREFIX}MSG_ID")),
+        Cow::Borrowed(message.message_id.as_bytes()),
+    ));
     Ok(headers)
 }

@@ -7,7 +7,10 @@ use connect_broker::Outgoing;
 use connect_convert::Converter;
 use connect_record::Record;
 
-use super::{BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MappingError, SEPARATOR, TIMESTAMP, VALUE, plain};
+use super::{
+    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MappingError, SEPARATOR, TIMESTAMP, VALUE,
+    plain,
+};
 
 /// The body that stands for a value a message cannot carry.
 const PLACEHOLDER: &[u8] = b"\0";
@@ -29,12 +32,20 @@ pub(crate) fn message_of(
     if record.timestamp() != 0 {
         properties.push((TIMESTAMP.to_owned(), record.timestamp().to_string()));
     }
-    let mut message = Outgoing { keys, tags: None, properties, body: Bytes::new() };
+    let mut message = Outgoing {
+        keys,
+        tags: None,
+        properties,
+        body: Bytes::new(),
+    };
     headers(record, &mut message)?;
     let value = record.value();
     let body = values
         .encode(record.value_schema(), value.as_ref())
-        .map_err(|source| MappingError::Convert { part: "value", source })?;
+        .map_err(|source| MappingError::Convert {
+            part: "value",
+            source,
+        })?;
     message.body = match body {
         Some(body) if !body.is_empty() => body,
         other => {
@@ -56,8 +67,13 @@ fn key_of(record: &Record<'_>, keys: &dyn Converter) -> Result<Key, MappingError
     }
     let encoded = keys
         .encode(record.key_schema(), key.as_ref())
-        .map_err(|source| MappingError::Convert { part: "key", source })?;
-    let Some(encoded) = encoded else { return Ok((None, None)) };
+        .map_err(|source| MappingError::Convert {
+            part: "key",
+            source,
+        })?;
+    let Some(encoded) = encoded else {
+        return Ok((None, None));
+    };
     if encoded.is_empty() {
         return Ok((None, Some("empty")));
     }
@@ -81,7 +97,9 @@ fn headers(record: &Record<'_>, message: &mut Outgoing) -> Result<(), MappingErr
         match text {
             Some("") => empty.push(name),
             Some(text) if name == "TAGS" => message.tags = Some(text.to_owned()),
-            Some(text) if name == "KEYS" && message.keys.is_none() => message.keys = Some(text.to_owned()),
+            Some(text) if name == "KEYS" && message.keys.is_none() => {
+                message.keys = Some(text.to_owned())
+            }
             Some(text) => message.properties.push((property, text.to_owned())),
             None => {
                 binary.push(name);
@@ -91,14 +109,21 @@ fn headers(record: &Record<'_>, message: &mut Outgoing) -> Result<(), MappingErr
     }
     for (property, names) in [(EMPTY_HEADERS, empty), (BINARY_HEADERS, binary)] {
         if !names.is_empty() {
-            message.properties.push((property.to_owned(), names.join(&SEPARATOR.to_string())));
+            message
+                .properties
+                .push((property.to_owned(), names.join(&SEPARATOR.to_string())));
         }
     }
     Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), MappingError> {
-    let refuse = |reason| Err(MappingError::HeaderName { name: name.to_owned(), reason });
+    let refuse = |reason| {
+        Err(MappingError::HeaderName {
+            name: name.to_owned(),
+            reason,
+        })
+    };
     if name.is_empty() {
         return refuse("is empty");
     }

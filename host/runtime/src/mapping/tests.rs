@@ -46,15 +46,33 @@ fn incoming(sent: Outgoing) -> Incoming {
 fn back(sent: Outgoing) -> connect_rows::Parts {
     let queue = Queue::new("t", "b", 3);
     let mut builder = Builder::new();
-    append_message(&mut builder, &queue, "t\tb\t3", &incoming(sent), &*text(), &*text()).unwrap();
+    append_message(
+        &mut builder,
+        &queue,
+        "t\tb\t3",
+        &incoming(sent),
+        &*text(),
+        &*text(),
+    )
+    .unwrap();
     builder.finish()
 }
 
 #[test]
 fn properties_carry_the_java_names() {
     let batch = batch(|builder| {
-        let record = builder.add().topic("t").partition("p").timestamp(1_700).key(b"k1").value(b"v");
-        record.header("colour", b"red").header("TAGS", b"blue").finish().unwrap();
+        let record = builder
+            .add()
+            .topic("t")
+            .partition("p")
+            .timestamp(1_700)
+            .key(b"k1")
+            .value(b"v");
+        record
+            .header("colour", b"red")
+            .header("TAGS", b"blue")
+            .finish()
+            .unwrap();
     });
     let message = outgoing(&batch).unwrap();
     assert_eq!(message.keys.as_deref(), Some("k1"));
@@ -62,12 +80,18 @@ fn properties_carry_the_java_names() {
     assert_eq!(&message.body[..], b"v");
     assert_eq!(
         message.properties,
-        [("connect.timestamp".to_owned(), "1700".to_owned()), ("connect-ext-colour".to_owned(), "red".to_owned())]
+        [
+            ("connect.timestamp".to_owned(), "1700".to_owned()),
+            ("connect-ext-colour".to_owned(), "red".to_owned())
+        ]
     );
     let parts = back(message);
     let view = View::new(&parts);
     let record = view.record(0).unwrap();
-    assert_eq!((record.topic(), record.offset(), record.timestamp()), ("t", 7, 1_700));
+    assert_eq!(
+        (record.topic(), record.offset(), record.timestamp()),
+        ("t", 7, 1_700)
+    );
     assert_eq!(record.key(), Some(&b"k1"[..]));
     assert_eq!(record.header("colour"), Some(&b"red"[..]));
     assert_eq!(record.header("MQ-SYS-TAGS"), Some(&b"blue"[..]));
@@ -79,11 +103,23 @@ fn properties_carry_the_java_names() {
 fn null_and_empty_stay_apart() {
     let null = batch(|builder| builder.add().topic("t").partition("p").finish().unwrap());
     let message = outgoing(&null).unwrap();
-    assert_eq!(message.properties, [("connect.value".to_owned(), "null".to_owned())]);
+    assert_eq!(
+        message.properties,
+        [("connect.value".to_owned(), "null".to_owned())]
+    );
     let parts = back(message);
     assert_eq!(View::new(&parts).record(0).unwrap().value(), None);
 
-    let empty = batch(|builder| builder.add().topic("t").partition("p").value(b"").key(b"").finish().unwrap());
+    let empty = batch(|builder| {
+        builder
+            .add()
+            .topic("t")
+            .partition("p")
+            .value(b"")
+            .key(b"")
+            .finish()
+            .unwrap()
+    });
     let message = outgoing(&empty).unwrap();
     assert_eq!(message.body.len(), 1);
     let parts = back(message);
@@ -96,19 +132,39 @@ fn null_and_empty_stay_apart() {
 fn a_header_that_cannot_be_a_property_is_an_error() {
     for name in ["", ":own", "a,b", "a\u{1}b"] {
         let batch = batch(|builder| {
-            builder.add().topic("t").partition("p").value(b"v").header(name, b"x").finish().unwrap();
+            builder
+                .add()
+                .topic("t")
+                .partition("p")
+                .value(b"v")
+                .header(name, b"x")
+                .finish()
+                .unwrap();
         });
         let error = outgoing(&batch).unwrap_err();
-        assert!(error.to_string().contains("header name"), "{name:?}: {error}");
+        assert!(
+            error.to_string().contains("header name"),
+            "{name:?}: {error}"
+        );
     }
 }
 
 #[test]
 fn too_much_in_the_properties_is_an_error_that_says_so() {
     let batch = batch(|builder| {
-        builder.add().topic("t").partition("p").value(b"v").header("big", &[b'x'; 40_000]).finish().unwrap();
+        builder
+            .add()
+            .topic("t")
+            .partition("p")
+            .value(b"v")
+            .header("big", &[b'x'; 40_000])
+            .finish()
+            .unwrap();
     });
-    assert!(matches!(outgoing(&batch).unwrap_err(), super::MappingError::Message(_)));
+    assert!(matches!(
+        outgoing(&batch).unwrap_err(),
+        super::MappingError::Message(_)
+    ));
 }
 
 proptest! {

@@ -35,15 +35,39 @@ const TABLE: &[(&str, Treatment)] = &[
     ("sink.task.class", Treatment::Used),
     ("source.*", Treatment::Used),
     ("sink.*", Treatment::Used),
-    ("ordering.msg.enable", Treatment::Ignored("records with the same key always keep their order")),
-    ("errors.log.enable", Treatment::Ignored("errors are always logged")),
-    ("errors.log.include.messages", Treatment::Ignored("records are named, never logged")),
-    ("errors.retry.timeout", Treatment::Ignored("what may succeed later is tried until it does")),
-    ("errors.retry.delay.max.ms", Treatment::Ignored("the worker's own pauses apply")),
-    ("connector.id", Treatment::Ignored("the connector's name identifies it")),
+    (
+        "ordering.msg.enable",
+        Treatment::Ignored("records with the same key always keep their order"),
+    ),
+    (
+        "errors.log.enable",
+        Treatment::Ignored("errors are always logged"),
+    ),
+    (
+        "errors.log.include.messages",
+        Treatment::Ignored("records are named, never logged"),
+    ),
+    (
+        "errors.retry.timeout",
+        Treatment::Ignored("what may succeed later is tried until it does"),
+    ),
+    (
+        "errors.retry.delay.max.ms",
+        Treatment::Ignored("the worker's own pauses apply"),
+    ),
+    (
+        "connector.id",
+        Treatment::Ignored("the connector's name identifies it"),
+    ),
     ("connect.schema", Treatment::Ignored("nothing reads it")),
-    ("transforms", Treatment::Refused("transforms are not available in this version")),
-    ("transforms.*", Treatment::Refused("transforms are not available in this version")),
+    (
+        "transforms",
+        Treatment::Refused("transforms are not available in this version"),
+    ),
+    (
+        "transforms.*",
+        Treatment::Refused("transforms are not available in this version"),
+    ),
     (
         "errors.deadletterqueue.*",
         Treatment::Refused("dead letter topics are not available in this version"),
@@ -67,7 +91,10 @@ pub(crate) fn covers(known: &str, key: &str) -> bool {
 
 /// The known key that looks most like `key`, if one is near enough to have been meant.
 pub(crate) fn nearest<'a>(key: &str, more: impl Iterator<Item = &'a str>) -> Option<String> {
-    let own = TABLE.iter().map(|(known, _)| *known).filter(|known| !known.ends_with('*'));
+    let own = TABLE
+        .iter()
+        .map(|(known, _)| *known)
+        .filter(|known| !known.ends_with('*'));
     own.chain(more)
         .map(|known| (strsim::jaro_winkler(key, known), known))
         .filter(|(likeness, _)| *likeness > 0.8)
@@ -84,13 +111,22 @@ mod tests {
         assert!(covers("transforms.*", "transforms.a.class"));
         assert!(!covers("transforms.*", "transforms."));
         assert_eq!(treatment("filename"), None);
-        assert_eq!(treatment("key.converter.schemas.enable"), Some(Treatment::Used));
+        assert_eq!(
+            treatment("key.converter.schemas.enable"),
+            Some(Treatment::Used)
+        );
     }
 
     #[test]
     fn a_slip_of_the_pen_finds_its_key() {
-        assert_eq!(nearest("connect.topicnmae", std::iter::empty()).as_deref(), Some("connect.topicname"));
-        assert_eq!(nearest("file.name", ["filename"].into_iter()).as_deref(), Some("filename"));
+        assert_eq!(
+            nearest("connect.topicnmae", std::iter::empty()).as_deref(),
+            Some("connect.topicname")
+        );
+        assert_eq!(
+            nearest("file.name", ["filename"].into_iter()).as_deref(),
+            Some("filename")
+        );
         assert_eq!(nearest("zzz", std::iter::empty()), None);
     }
 }

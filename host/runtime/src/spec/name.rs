@@ -13,19 +13,29 @@ const RESERVED: [&str; 4] = ["list", "stop", "pause", "resume"];
 /// # Errors
 /// [`WorkerError::InvalidName`] with the reason.
 pub fn check_name(name: &str) -> Result<(), WorkerError> {
-    let refuse = |reason: String| Err(WorkerError::InvalidName { name: name.to_owned(), reason });
+    let refuse = |reason: String| {
+        Err(WorkerError::InvalidName {
+            name: name.to_owned(),
+            reason,
+        })
+    };
     if name.is_empty() {
         return refuse("it is empty".into());
     }
     if name.len() > LONGEST {
-        return refuse(format!("it has {} bytes; at most {LONGEST} are allowed", name.len()));
+        return refuse(format!(
+            "it has {} bytes; at most {LONGEST} are allowed",
+            name.len()
+        ));
     }
     if RESERVED.contains(&name) {
         return refuse("it is a word of the REST interface; choose another".into());
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if let Some(bad) = name.chars().find(|c| !allowed(*c)) {
-        return refuse(format!("it holds {bad:?}; letters, digits, `.`, `_` and `-` are allowed"));
+        return refuse(format!(
+            "it holds {bad:?}; letters, digits, `.`, `_` and `-` are allowed"
+        ));
     }
     if name.starts_with('.') {
         return refuse("it begins with a dot".into());

@@ -18,7 +18,10 @@ pub(crate) fn normalise(option: &OptionSpec, key: &str, text: &str) -> Result<St
             _ => return Err(mistyped("`true` or `false`")),
         },
         OptionKind::Integer => {
-            let number = text.trim().parse::<i64>().map_err(|_| mistyped("a whole number"))?;
+            let number = text
+                .trim()
+                .parse::<i64>()
+                .map_err(|_| mistyped("a whole number"))?;
             number.to_string()
         }
         OptionKind::Decimal => match text.trim().parse::<f64>() {
@@ -26,7 +29,9 @@ pub(crate) fn normalise(option: &OptionSpec, key: &str, text: &str) -> Result<St
             _ => return Err(mistyped("a number")),
         },
         OptionKind::Duration => duration(text)
-            .ok_or_else(|| mistyped("milliseconds or a duration such as `500ms`, `10s`, `5m`, `1h`"))?
+            .ok_or_else(|| {
+                mistyped("milliseconds or a duration such as `500ms`, `10s`, `5m`, `1h`")
+            })?
             .to_string(),
         OptionKind::Size => size(text)
             .ok_or_else(|| mistyped("bytes or a size such as `64KiB`, `4MiB`, `1GiB`"))?
@@ -34,18 +39,26 @@ pub(crate) fn normalise(option: &OptionSpec, key: &str, text: &str) -> Result<St
         OptionKind::TextList => list(text).ok_or_else(|| mistyped("a list"))?,
     };
     if !option.allowed.is_empty() && !option.allowed.contains(&value) {
-        return Err(mistyped(&format!("one of `{}`", option.allowed.join("`, `"))));
+        return Err(mistyped(&format!(
+            "one of `{}`",
+            option.allowed.join("`, `")
+        )));
     }
     Ok(value)
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(end)?;
     let number = digits.parse::<u64>().ok()?;
     let unit = unit.trim();
-    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1;
+    let factor = units
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit))?
+        .1;
     number.checked_mul(factor)
 }
 
@@ -53,7 +66,14 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 pub(crate) fn duration(text: &str) -> Option<u64> {
     scaled(
         text,
-        &[("", 1), ("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)],
+        &[
+            ("", 1),
+            ("ms", 1),
+            ("s", 1_000),
+            ("m", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ],
     )
 }
 
@@ -79,7 +99,11 @@ fn list(text: &str) -> Option<String> {
     let items: Vec<String> = if trimmed.starts_with('[') {
         serde_json::from_str(trimmed).ok()?
     } else {
-        trimmed.split([',', ';']).map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+        trimmed
+            .split([',', ';'])
+            .map(|item| item.trim().to_owned())
+            .filter(|item| !item.is_empty())
+            .collect()
     };
     serde_json::to_string(&items).ok()
 }

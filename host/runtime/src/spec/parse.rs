@@ -35,15 +35,28 @@ pub(crate) fn parse(
     catalogue: &Catalogue,
     defaults: &Defaults<'_>,
 ) -> Result<Spec, Vec<String>> {
-    let mut reader = Reader { config, problems: Vec::new(), warnings: Vec::new() };
+    let mut reader = Reader {
+        config,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
     let direct = reader.boolean("connector.direct.enable");
-    let Some(class) = reader.text("connector.class").filter(|class| !class.is_empty()) else {
+    let Some(class) = reader
+        .text("connector.class")
+        .filter(|class| !class.is_empty())
+    else {
         return Err(vec!["Request config key: connector.class".into()]);
     };
-    let plugin = catalogue.resolve(class).map_err(|error| vec![error.to_string()])?;
+    let plugin = catalogue
+        .resolve(class)
+        .map_err(|error| vec![error.to_string()])?;
     let java = class != plugin.description().name && class.contains('.') && !class.contains('@');
 
-    let sink_plugin = if direct { reader.direct_sink(catalogue) } else { None };
+    let sink_plugin = if direct {
+        reader.direct_sink(catalogue)
+    } else {
+        None
+    };
     reader.check_keys(&plugin, sink_plugin.as_ref(), java);
     let mut secrets = BTreeSet::new();
     let source_prefix = direct.then_some("source.");
@@ -53,7 +66,11 @@ pub(crate) fn parse(
     let flow = reader.flow(&plugin, direct, sink_plugin, &mut secrets);
     let max_tasks = reader.number("max.tasks", 1, 1..=1_000).unwrap_or(1);
     let sizes = reader.sizes();
-    let skip_bad_records = match reader.text("errors.tolerance").map(str::to_ascii_lowercase).as_deref() {
+    let skip_bad_records = match reader
+        .text("errors.tolerance")
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
         None | Some("none") => false,
         Some("all") => true,
         Some(_) => {
@@ -61,9 +78,13 @@ pub(crate) fn parse(
             false
         }
     };
-    let group = reader.text("task.group.id").map_or_else(|| format!("connect-{name}"), str::to_owned);
+    let group = reader
+        .text("task.group.id")
+        .map_or_else(|| format!("connect-{name}"), str::to_owned);
 
-    let (Some(flow), Some(key_converter), Some(value_converter)) = (flow, key_converter, value_converter) else {
+    let (Some(flow), Some(key_converter), Some(value_converter)) =
+        (flow, key_converter, value_converter)
+    else {
         return Err(reader.problems);
     };
     if !reader.problems.is_empty() {
@@ -93,7 +114,8 @@ impl Reader<'_> {
 
     fn mistyped(&mut self, key: &str, expected: &str) {
         let found = self.config.get(key).cloned().unwrap_or_default();
-        self.problems.push(format!("`{key}` is `{found}`; expected {expected}"));
+        self.problems
+            .push(format!("`{key}` is `{found}`; expected {expected}"));
     }
 
     fn boolean(&mut self, key: &str) -> bool {
@@ -107,12 +129,22 @@ impl Reader<'_> {
         }
     }
 
-    fn number(&mut self, key: &str, default: u32, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
-        let Some(text) = self.text(key) else { return Some(default) };
+    fn number(
+        &mut self,
+        key: &str,
+        default: u32,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let Some(text) = self.text(key) else {
+            return Some(default);
+        };
         match text.parse::<u32>() {
             Ok(number) if range.contains(&number) => Some(number),
             _ => {
-                self.mistyped(key, &format!("a whole number from {} to {}", range.start(), range.end()));
+                self.mistyped(
+                    key,
+                    &format!("a whole number from {} to {}", range.start(), range.end()),
+                );
                 None
             }
         }
@@ -134,7 +166,9 @@ impl Reader<'_> {
         }
         if let Some(text) = self.text("flush.interval.ms") {
             match options::duration(text) {
-                Some(interval) if interval > 0 => sizes.flush_interval = Some(Duration::from_millis(interval)),
+                Some(interval) if interval > 0 => {
+                    sizes.flush_interval = Some(Duration::from_millis(interval))
+                }
                 _ => self.mistyped("flush.interval.ms", "milliseconds above 0"),
             }
         }
@@ -146,7 +180,9 @@ impl Reader<'_> {
     fn check_keys(&mut self, plugin: &Plugin, sink: Option<&Plugin>, java: bool) {
         let declared = |key: &str| {
             let sides = std::iter::once(plugin).chain(sink);
-            sides.flat_map(|side| &side.description().options).any(|option| keys::covers(&option.key, key))
+            sides
+                .flat_map(|side| &side.description().options)
+                .any(|option| keys::covers(&option.key, key))
         };
         for key in self.config.keys() {
             if declared(key) {
@@ -165,10 +201,19 @@ impl Reader<'_> {
                 }
                 None => {}
             }
-            let options = plugin.description().options.iter().map(|option| option.key.as_str());
-            let hint = keys::nearest(key, options).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let options = plugin
+                .description()
+                .options
+                .iter()
+                .map(|option| option.key.as_str());
+            let hint = keys::nearest(key, options)
+                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             let text = format!("unknown key `{key}`{hint}");
-            if java { self.warnings.push(text) } else { self.problems.push(text) }
+            if java {
+                self.warnings.push(text)
+            } else {
+                self.problems.push(text)
+            }
         }
     }
 
@@ -208,10 +253,13 @@ impl Reader<'_> {
                     Ok(value) => {
                         settings.insert(option.key.clone(), value);
                     }
-                    Err(problem) => self.problems.push(format!("the plugin's own default: {problem}")),
+                    Err(problem) => self
+                        .problems
+                        .push(format!("the plugin's own default: {problem}")),
                 },
                 None if option.required => {
-                    self.problems.push(format!("`{}` is required: {}", option.key, option.doc));
+                    self.problems
+                        .push(format!("`{}` is required: {}", option.key, option.doc));
                 }
                 None => {}
             }
@@ -219,10 +267,16 @@ impl Reader<'_> {
         settings.into_iter().collect()
     }
 
-    fn converter(&mut self, key: &str, default: &ConverterDefault, is_key: bool) -> Option<Arc<dyn Converter>> {
+    fn converter(
+        &mut self,
+        key: &str,
+        default: &ConverterDefault,
+        is_key: bool,
+    ) -> Option<Arc<dyn Converter>> {
         let prefix = format!("{key}.");
         let own = self.config.iter().filter_map(|(name, value)| {
-            name.strip_prefix(&prefix).map(|bare| (bare.to_owned(), value.clone()))
+            name.strip_prefix(&prefix)
+                .map(|bare| (bare.to_owned(), value.clone()))
         });
         let made = match self.config.get(key) {
             Some(class) => converter(class.trim(), &own.collect(), is_key),
@@ -232,25 +286,33 @@ impl Reader<'_> {
                 converter(&default.class, &settings, is_key)
             }
         };
-        made.map_err(|error| self.problems.push(format!("`{key}`: {error}"))).ok()
+        made.map_err(|error| self.problems.push(format!("`{key}`: {error}")))
+            .ok()
     }
 
     fn direct_sink(&mut self, catalogue: &Catalogue) -> Option<Plugin> {
         let Some(class) = self.config.get("sink.task.class") else {
-            self.problems.push("`sink.task.class` is required with connector.direct.enable".into());
+            self.problems
+                .push("`sink.task.class` is required with connector.direct.enable".into());
             return None;
         };
         // Java names the task's class; the plugin goes by the connector's.
-        let connector = class.trim().strip_suffix("Task").map(|stem| format!("{stem}Connector"));
-        let found = catalogue.resolve(class.trim()).or_else(|error| match &connector {
-            Some(connector) => catalogue.resolve(connector).map_err(|_| error),
-            None => Err(error),
-        });
+        let connector = class
+            .trim()
+            .strip_suffix("Task")
+            .map(|stem| format!("{stem}Connector"));
+        let found = catalogue
+            .resolve(class.trim())
+            .or_else(|error| match &connector {
+                Some(connector) => catalogue.resolve(connector).map_err(|_| error),
+                None => Err(error),
+            });
         match found {
             Ok(plugin) if plugin.role() == Role::Sink => Some(plugin),
             Ok(plugin) => {
                 let name = &plugin.description().name;
-                self.problems.push(format!("`sink.task.class`: `{name}` is not a sink"));
+                self.problems
+                    .push(format!("`sink.task.class`: `{name}` is not a sink"));
                 None
             }
             Err(error) => {
@@ -267,15 +329,23 @@ impl Reader<'_> {
         sink: Option<Plugin>,
         secrets: &mut BTreeSet<String>,
     ) -> Option<Flow> {
-        let topic = self.text("connect.topicname").filter(|topic| !topic.is_empty()).map(str::to_owned);
+        let topic = self
+            .text("connect.topicname")
+            .filter(|topic| !topic.is_empty())
+            .map(str::to_owned);
         if let Some(problem) = topic.as_deref().and_then(bad_topic) {
-            self.problems.push(format!("`connect.topicname`: {problem}"));
+            self.problems
+                .push(format!("`connect.topicname`: {problem}"));
         }
         match (plugin.role(), direct) {
             (Role::Source, true) => {
                 let sink = sink?;
                 let sink_settings = self.plugin_settings(&sink, Some("sink."), secrets);
-                Some(Flow::Direct { sink, sink_settings, topic })
+                Some(Flow::Direct {
+                    sink,
+                    sink_settings,
+                    topic,
+                })
             }
             (Role::Source, false) => {
                 let queue_by = match self.text("queue.by") {
@@ -292,28 +362,43 @@ impl Reader<'_> {
             (Role::Sink, false) => self.sink_flow(),
             (role, _) => {
                 let name = &plugin.description().name;
-                let wanted = if direct { "a source with connector.direct.enable" } else { "a source or a sink" };
-                self.problems.push(format!("`connector.class`: `{name}` is a {role}; expected {wanted}"));
+                let wanted = if direct {
+                    "a source with connector.direct.enable"
+                } else {
+                    "a source or a sink"
+                };
+                self.problems.push(format!(
+                    "`connector.class`: `{name}` is a {role}; expected {wanted}"
+                ));
                 None
             }
         }
     }
 
     fn sink_flow(&mut self) -> Option<Flow> {
-        let listed = self.text("connect.topicnames").or_else(|| self.text("connect.topicname"));
+        let listed = self
+            .text("connect.topicnames")
+            .or_else(|| self.text("connect.topicname"));
         let mut topics: Vec<String> = Vec::new();
-        for topic in listed.unwrap_or_default().split([';', ',']).map(str::trim).filter(|topic| !topic.is_empty()) {
+        for topic in listed
+            .unwrap_or_default()
+            .split([';', ','])
+            .map(str::trim)
+            .filter(|topic| !topic.is_empty())
+        {
             if !topics.iter().any(|known| known == topic) {
                 topics.push(topic.to_owned());
             }
         }
         if topics.is_empty() {
-            self.problems.push("Config connect.topicnames cannot be empty".into());
+            self.problems
+                .push("Config connect.topicnames cannot be empty".into());
             return None;
         }
         for topic in &topics {
             if let Some(problem) = bad_topic(topic) {
-                self.problems.push(format!("`connect.topicnames`: {problem}"));
+                self.problems
+                    .push(format!("`connect.topicnames`: {problem}"));
             }
         }
         let start = match self.text("consume.from.where") {
@@ -344,7 +429,11 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Flow::Sink { topics, start, offset_lost })
+        Some(Flow::Sink {
+            topics,
+            start,
+            offset_lost,
+        })
     }
 }
 
@@ -355,11 +444,13 @@ fn is_direct_key(key: &str) -> bool {
 /// RocketMQ's rule for topic names.
 fn bad_topic(topic: &str) -> Option<String> {
     if topic.len() > 127 {
-        return Some(format!("topic `{topic}` has {} bytes; at most 127 are allowed", topic.len()));
+        return Some(format!(
+            "topic `{topic}` has {} bytes; at most 127 are allowed",
+            topic.len()
+        ));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '_' | '-' | '|');
-    topic
-        .chars()
-        .find(|c| !allowed(*c))
-        .map(|bad| format!("topic `{topic}` holds {bad:?}; letters, digits, `%`, `_`, `-` and `|` are allowed"))
+    topic.chars().find(|c| !allowed(*c)).map(|bad| {
+        format!("topic `{topic}` holds {bad:?}; letters, digits, `%`, `_`, `-` and `|` are allowed")
+    })
 }

@@ -29,14 +29,20 @@ pub(crate) async fn patiently<'a, T>(
         match asked {
             Ok(answer) => return Ok(Asked::Answer(answer)),
             Err(error) if error.retriable() => {
-                ctx.report.running(Some(format!("waiting for {what}: {error}")));
+                ctx.report
+                    .running(Some(format!("waiting for {what}: {error}")));
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     () = ctx.stop.cancelled() => return Ok(Asked::Stopped),
                 }
                 pause = (pause * 2).min(ctx.tuning.broker_retry.1);
             }
-            Err(source) => return Err(TaskError::Broker { place: format!("{}, {what}", ctx.who()), source }),
+            Err(source) => {
+                return Err(TaskError::Broker {
+                    place: format!("{}, {what}", ctx.who()),
+                    source: Box::new(source),
+                });
+            }
         }
     }
 }
@@ -48,7 +54,12 @@ pub(crate) fn share(mut queues: Vec<Queue>, task: u32, tasks: u32) -> Vec<Queue>
     queues.dedup();
     let tasks = usize::try_from(tasks.max(1)).unwrap_or(1);
     let task = usize::try_from(task).unwrap_or(0);
-    queues.into_iter().enumerate().filter(|(place, _)| place % tasks == task).map(|(_, queue)| queue).collect()
+    queues
+        .into_iter()
+        .enumerate()
+        .filter(|(place, _)| place % tasks == task)
+        .map(|(_, queue)| queue)
+        .collect()
 }
 
 /// Where each of `queues` begins: where the store says, else as the connector asks.
@@ -60,9 +71,19 @@ pub(crate) async fn begin(
     let stored = ctx
         .store
         .offsets(&ctx.spec.name)
-        .map_err(|source| TaskError::Store { step: "reading sink offsets", source })?;
-    let stored: HashMap<Queue, u64> =
-        stored.into_iter().map(|known| (Queue::new(&known.topic, &known.broker, known.id), known.next)).collect();
+        .map_err(|source| TaskError::Store {
+            step: "reading sink offsets",
+            source: Box::new(source),
+        })?;
+    let stored: HashMap<Queue, u64> = stored
+        .into_iter()
+        .map(|known| {
+            (
+                Queue::new(&known.topic, &known.broker, known.id),
+                known.next,
+            )
+        })
+        .collect();
     let mut offsets = Vec::with_capacity(queues.len());
     for queue in queues {
         if let Some(next) = stored.get(&queue) {
@@ -95,7 +116,9 @@ mod tests {
     #[test]
     fn tasks_share_all_queues_and_none_twice() {
         let queues: Vec<Queue> = (0..7).map(|id| Queue::new("t", "b", id)).collect();
-        let mut all: Vec<Queue> = (0..3).flat_map(|task| share(queues.clone(), task, 3)).collect();
+        let mut all: Vec<Queue> = (0..3)
+            .flat_map(|task| share(queues.clone(), task, 3))
+            .collect();
         assert_eq!(share(queues.clone(), 0, 3).len(), 3);
         all.sort();
         assert_eq!(all, queues);

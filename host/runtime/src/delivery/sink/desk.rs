@@ -41,11 +41,19 @@ impl SinkContext for Desk {
     }
 
     fn pause(&self, queues: Vec<Queue>) {
-        self.with(|wishes| wishes.pauses.extend(queues.into_iter().map(|queue| (queue, true))));
+        self.with(|wishes| {
+            wishes
+                .pauses
+                .extend(queues.into_iter().map(|queue| (queue, true)))
+        });
     }
 
     fn resume(&self, queues: Vec<Queue>) {
-        self.with(|wishes| wishes.pauses.extend(queues.into_iter().map(|queue| (queue, false))));
+        self.with(|wishes| {
+            wishes
+                .pauses
+                .extend(queues.into_iter().map(|queue| (queue, false)))
+        });
     }
 }
 
@@ -58,14 +66,30 @@ pub(crate) async fn open(
     desk: Desk,
     queues: &[QueueOffset],
 ) -> Result<Option<(SinkGuest, Vec<QueueOffset>)>, TaskError> {
-    desk.with(|wishes| wishes.assignment = queues.iter().map(|offset| offset.queue.clone()).collect());
-    let scope =
-        TaskScope { connector: ctx.spec.name.to_string(), task: ctx.task, limits: ctx.limits.clone(), access };
+    desk.with(|wishes| {
+        wishes.assignment = queues.iter().map(|offset| offset.queue.clone()).collect()
+    });
+    let scope = TaskScope {
+        connector: ctx.spec.name.to_string(),
+        task: ctx.task,
+        limits: ctx.limits.clone(),
+        access,
+    };
     let plugin = plugin.clone();
-    let made = ctx.guests.spawn(async move { plugin.sink(scope, Arc::new(desk)).await }).await;
+    let made = ctx
+        .guests
+        .spawn(async move { plugin.sink(scope, Arc::new(desk)).await })
+        .await;
     let instance = match made {
-        Ok(made) => made.map_err(|source| TaskError::Plugin { place: ctx.who(), source })?,
-        Err(_) => return Err(TaskError::Gone { call: "instantiate" }),
+        Ok(made) => made.map_err(|source| TaskError::Plugin {
+            place: ctx.who(),
+            source: Box::new(source),
+        })?,
+        Err(_) => {
+            return Err(TaskError::Gone {
+                call: "instantiate",
+            });
+        }
     };
     let guest = SinkGuest::new(&ctx.guests, instance);
     loop {
@@ -76,7 +100,8 @@ pub(crate) async fn open(
         match opened {
             Ok(starts) => return Ok(Some((guest, starts))),
             Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
-                ctx.report.running(Some(format!("waiting to open: {reason}")));
+                ctx.report
+                    .running(Some(format!("waiting to open: {reason}")));
                 tokio::select! {
                     () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
                     () = ctx.stop.cancelled() => return Ok(None),

@@ -26,7 +26,9 @@ impl Job<'_> {
                 match self.guest.flush().await {
                     Ok(flushed) => break flushed,
                     Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
-                        self.ctx.report.running(Some(format!("the sink waits to flush: {reason}")));
+                        self.ctx
+                            .report
+                            .running(Some(format!("the sink waits to flush: {reason}")));
                         tokio::select! {
                             () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
                             () = self.ctx.stop.cancelled() => return Ok(()),
@@ -37,7 +39,10 @@ impl Job<'_> {
             };
             if let Some(upto) = flushed.upto {
                 for end in &mut ends {
-                    let covered = upto.iter().find(|known| known.queue == end.queue).map_or(0, |known| known.next);
+                    let covered = upto
+                        .iter()
+                        .find(|known| known.queue == end.queue)
+                        .map_or(0, |known| known.next);
                     end.next = end.next.min(covered);
                 }
             }
@@ -55,8 +60,16 @@ impl Job<'_> {
         self.wish();
         match late.into_iter().next() {
             Some(first) if !self.ctx.spec.skip_bad_records => {
-                let place = format!("{}, queue {}, offset {}", self.ctx.who(), first.queue, first.offset);
-                Err(TaskError::Rejected { place, reason: first.reason })
+                let place = format!(
+                    "{}, queue {}, offset {}",
+                    self.ctx.who(),
+                    first.queue,
+                    first.offset
+                );
+                Err(TaskError::Rejected {
+                    place,
+                    reason: first.reason,
+                })
             }
             _ => Ok(()),
         }
@@ -64,15 +77,26 @@ impl Job<'_> {
 
     fn flush_failed(&self, failed: Failed) -> TaskError {
         let ends = self.unflushed_ends();
-        let records: u64 = self.seats.iter().map(|seat| seat.put.saturating_sub(seat.durable)).sum();
+        let records: u64 = self
+            .seats
+            .iter()
+            .map(|seat| seat.put.saturating_sub(seat.durable))
+            .sum();
         match failed {
-            Failed::Call(source) if source.poisoned() && records > 1 => {
-                TaskError::Suspect { place: format!("{}, flush", self.ctx.who()), careful: ends, source }
-            }
+            Failed::Call(source) if source.poisoned() && records > 1 => TaskError::Suspect {
+                place: format!("{}, flush", self.ctx.who()),
+                careful: ends,
+                source: Box::new(source),
+            },
             failed => {
                 let open = self.seats.iter().find(|seat| seat.put > seat.durable);
-                let at = open.map(|seat| format!(", queue {}, offset {}", seat.queue, seat.durable));
-                failed.at(format!("{}, flush{}", self.ctx.who(), at.unwrap_or_default()))
+                let at =
+                    open.map(|seat| format!(", queue {}, offset {}", seat.queue, seat.durable));
+                failed.at(format!(
+                    "{}, flush{}",
+                    self.ctx.who(),
+                    at.unwrap_or_default()
+                ))
             }
         }
     }
@@ -91,13 +115,21 @@ impl Job<'_> {
             .store
             .commit_offsets(&self.ctx.spec.name, &offsets)
             .await
-            .map_err(|source| TaskError::Store { step: "storing sink offsets", source })?;
-        self.mirror.note(ends.iter().map(|end| (end.queue.clone(), end.next)));
+            .map_err(|source| TaskError::Store {
+                step: "storing sink offsets",
+                source: Box::new(source),
+            })?;
+        self.mirror
+            .note(ends.iter().map(|end| (end.queue.clone(), end.next)));
         for end in ends {
             if let Some(seat) = self.seats.iter_mut().find(|seat| seat.queue == end.queue) {
                 seat.durable = end.next;
             }
-            if self.careful.get(&end.queue).is_some_and(|until| end.next >= *until) {
+            if self
+                .careful
+                .get(&end.queue)
+                .is_some_and(|until| end.next >= *until)
+            {
                 self.careful.remove(&end.queue);
             }
         }

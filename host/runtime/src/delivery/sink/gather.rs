@@ -35,7 +35,12 @@ pub(crate) enum Gathered {
 }
 
 /// Builds the next batch, beginning with seat `turn`.
-pub(crate) fn gather(ctx: &TaskContext, seats: &[Seat], turn: usize, careful: &Careful) -> Gathered {
+pub(crate) fn gather(
+    ctx: &TaskContext,
+    seats: &[Seat],
+    turn: usize,
+    careful: &Careful,
+) -> Gathered {
     let most_records = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
     let most_bytes = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
     let mut builder = Builder::new();
@@ -44,7 +49,9 @@ pub(crate) fn gather(ctx: &TaskContext, seats: &[Seat], turn: usize, careful: &C
     let mut walked = false;
     let order = (turn..seats.len()).chain(0..turn.min(seats.len()));
     'seats: for index in order {
-        let Some(seat) = seats.get(index).filter(|seat| !seat.paused) else { continue };
+        let Some(seat) = seats.get(index).filter(|seat| !seat.paused) else {
+            continue;
+        };
         let slow = is_careful(careful, &seat.queue, seat.put);
         if slow && !origins.is_empty() {
             continue;
@@ -58,14 +65,25 @@ pub(crate) fn gather(ctx: &TaskContext, seats: &[Seat], turn: usize, careful: &C
                 break 'seats;
             }
             let (keys, values) = (&*ctx.spec.key_converter, &*ctx.spec.value_converter);
-            match append_message(&mut builder, &seat.queue, &seat.partition, message, keys, values) {
+            match append_message(
+                &mut builder,
+                &seat.queue,
+                &seat.partition,
+                message,
+                keys,
+                values,
+            ) {
                 Ok(()) => origins.push((index, message.queue_offset)),
                 Err(error) if ctx.spec.skip_bad_records => {
                     tracing::warn!(connector = %ctx.spec.name, task = ctx.task, queue = %seat.queue,
                         offset = message.queue_offset, %error, "a bad message is skipped");
                 }
                 Err(error) if origins.is_empty() && count == 0 => {
-                    return Gathered::Bad(Bad { seat: index, offset: message.queue_offset, error });
+                    return Gathered::Bad(Bad {
+                        seat: index,
+                        offset: message.queue_offset,
+                        error,
+                    });
                 }
                 // what stands before it goes first
                 Err(_) => {
@@ -85,7 +103,12 @@ pub(crate) fn gather(ctx: &TaskContext, seats: &[Seat], turn: usize, careful: &C
     if counts.is_empty() {
         return Gathered::Nothing;
     }
-    Gathered::Chunk(Chunk { parts: builder.finish(), origins, counts, careful: walked })
+    Gathered::Chunk(Chunk {
+        parts: builder.finish(),
+        origins,
+        counts,
+        careful: walked,
+    })
 }
 
 fn push(counts: &mut Vec<(usize, usize)>, seat: usize, count: usize) {

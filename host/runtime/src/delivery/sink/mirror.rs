@@ -26,7 +26,10 @@ pub(crate) struct Mirror {
 impl Mirror {
     pub(crate) fn start(broker: Arc<dyn Broker>, group: Arc<str>) -> Self {
         let (newest, seen) = watch::channel(Offsets::new());
-        Self { newest, task: tokio::spawn(run(broker, group, seen)) }
+        Self {
+            newest,
+            task: tokio::spawn(run(broker, group, seen)),
+        }
     }
 
     pub(crate) fn note(&self, offsets: impl Iterator<Item = (Queue, u64)>) {
@@ -39,7 +42,9 @@ impl Mirror {
         drop(newest);
         if tokio::time::timeout(LAST, &mut task).await.is_err() {
             task.abort();
-            tracing::debug!("the broker's group offset is behind the store's; the next start mends it");
+            tracing::debug!(
+                "the broker's group offset is behind the store's; the next start mends it"
+            );
         }
     }
 }
@@ -54,7 +59,11 @@ async fn run(broker: Arc<dyn Broker>, group: Arc<str>, mut seen: watch::Receiver
             let wanted: Vec<(Queue, u64)> = {
                 let newest = seen.borrow_and_update();
                 let differs = |(queue, next): &(&Queue, &u64)| written.get(*queue) != Some(*next);
-                newest.iter().filter(differs).map(|(queue, next)| (queue.clone(), *next)).collect()
+                newest
+                    .iter()
+                    .filter(differs)
+                    .map(|(queue, next)| (queue.clone(), *next))
+                    .collect()
             };
             let failed = write(&*broker, &group, wanted, &mut written, &mut grouped).await;
             let Err(error) = failed else { break };

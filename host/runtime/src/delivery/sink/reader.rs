@@ -16,13 +16,22 @@ const VISIBLE_AFTER: Duration = Duration::from_secs(10);
 
 /// What a reader brings.
 pub(crate) enum Fetched {
-    Messages { messages: Vec<Incoming>, next: u64 },
+    Messages {
+        messages: Vec<Incoming>,
+        next: u64,
+    },
     /// Nothing between the offset asked for and `next`.
-    Skipped { next: u64 },
+    Skipped {
+        next: u64,
+    },
     /// The offset asked for is older than the oldest message.
-    Gap { min: u64 },
+    Gap {
+        min: u64,
+    },
     /// The queue has been shorter than the offset for too long: it is not the queue it was.
-    Ahead { max: u64 },
+    Ahead {
+        max: u64,
+    },
     /// The broker is away or refuses for now.
     Waiting(String),
     /// It is back.
@@ -71,19 +80,38 @@ impl Source {
     /// Starts reading `queue` at `offset`.
     pub(crate) fn read(&self, number: u64, queue: Queue, offset: u64) -> Reader {
         let credit = Arc::new(Semaphore::new(2));
-        let task = tokio::spawn(run(self.clone(), number, queue, offset, credit.clone())).abort_handle();
-        Reader { number, credit, task }
+        let task =
+            tokio::spawn(run(self.clone(), number, queue, offset, credit.clone())).abort_handle();
+        Reader {
+            number,
+            credit,
+            task,
+        }
     }
 }
 
 async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, credit: Arc<Semaphore>) {
-    let tell = async |fetched| source.notes.send(Note { reader: number, fetched }).await.is_ok();
+    let tell = async |fetched| {
+        source
+            .notes
+            .send(Note {
+                reader: number,
+                fetched,
+            })
+            .await
+            .is_ok()
+    };
     let mut pause = source.retry.0;
     let mut troubled = false;
     let mut short_since: Option<Instant> = None;
     loop {
-        let Ok(permit) = credit.acquire().await else { return };
-        let pulled = source.broker.pull(&source.group, &queue, offset, source.messages, source.wait).await;
+        let Ok(permit) = credit.acquire().await else {
+            return;
+        };
+        let pulled = source
+            .broker
+            .pull(&source.group, &queue, offset, source.messages, source.wait)
+            .await;
         if troubled && pulled.is_ok() {
             troubled = false;
             pause = source.retry.0;
@@ -129,7 +157,11 @@ async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, credit:
                 if !troubled {
                     tracing::warn!(%queue, %error, "a pull failed and is repeated until it succeeds");
                     troubled = true;
-                    if !tell(Fetched::Waiting(format!("waiting for queue {queue}: {error}"))).await {
+                    if !tell(Fetched::Waiting(format!(
+                        "waiting for queue {queue}: {error}"
+                    )))
+                    .await
+                    {
                         return;
                     }
                 }

@@ -75,7 +75,11 @@ impl Seat {
     /// Lets the reader pull again for each pull that is used up.
     fn settle_pulls(&mut self) {
         let first = self.waiting.front().map(|message| message.queue_offset);
-        while self.pulls.front().is_some_and(|end| first.is_none_or(|first| first >= *end)) {
+        while self
+            .pulls
+            .front()
+            .is_some_and(|end| first.is_none_or(|first| first >= *end))
+        {
             self.pulls.pop_front();
             if let Some(reader) = &self.reader {
                 reader.more();
@@ -94,6 +98,9 @@ impl Seat {
 
     /// What a flush that covers everything put would make durable.
     pub(crate) fn flushable(&self) -> Option<QueueOffset> {
-        (self.put > self.durable).then(|| QueueOffset { queue: self.queue.clone(), next: self.put })
+        (self.put > self.durable).then(|| QueueOffset {
+            queue: self.queue.clone(),
+            next: self.put,
+        })
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::assign::{self, Asked};
 use super::desk::{Desk, SHORTEST_RETRY, open};
-use super::gather::{Bad, Chunk, Gathered, gather};
+use super::gather::{Chunk, Gathered, gather};
 use super::mirror::Mirror;
 use super::reader::{Fetched, Note, Source};
 use super::seat::Seat;
@@ -22,12 +22,33 @@ use crate::spec::{Flow, OffsetLost, StartAt};
 
 /// Runs a sink task until it is stopped or fails.
 pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
-    let Flow::Sink { topics, start, offset_lost } = &ctx.spec.flow else { return Ok(()) };
-    let Asked::Answer(queues) = queues_of(&ctx, topics).await? else { return Ok(()) };
-    let Asked::Answer(offsets) = assign::begin(&ctx, queues, *start).await? else { return Ok(()) };
+    let Flow::Sink {
+        topics,
+        start,
+        offset_lost,
+    } = &ctx.spec.flow
+    else {
+        return Ok(());
+    };
+    let Asked::Answer(queues) = queues_of(&ctx, topics).await? else {
+        return Ok(());
+    };
+    let Asked::Answer(offsets) = assign::begin(&ctx, queues, *start).await? else {
+        return Ok(());
+    };
     let desk = Desk::default();
-    let opened = open(&ctx, &ctx.spec.plugin, ctx.access.clone(), &ctx.settings, desk.clone(), &offsets).await?;
-    let Some((guest, starts)) = opened else { return Ok(()) };
+    let opened = open(
+        &ctx,
+        &ctx.spec.plugin,
+        ctx.access.clone(),
+        &ctx.settings,
+        desk.clone(),
+        &offsets,
+    )
+    .await?;
+    let Some((guest, starts)) = opened else {
+        return Ok(());
+    };
     ctx.report.running(None);
     let (notes, inbox) = mpsc::channel(16);
     let group: Arc<str> = Arc::from(ctx.spec.group.as_str());
@@ -70,7 +91,8 @@ async fn queues_of(ctx: &TaskContext, topics: &[String]) -> Result<Asked<Vec<Que
     let mut queues = Vec::new();
     for topic in topics {
         let asked = assign::patiently(ctx, &format!("topic `{topic}`"), || {
-            let (broker, topic, queues) = (ctx.broker.clone(), topic.clone(), ctx.tuning.topic_queues);
+            let (broker, topic, queues) =
+                (ctx.broker.clone(), topic.clone(), ctx.tuning.topic_queues);
             Box::pin(async move { find_or_create(&*broker, &topic, queues).await })
         })
         .await?;
@@ -99,7 +121,7 @@ pub(super) struct Job<'a> {
     pub(super) careful: Careful,
     desk: Desk,
     start: StartAt,
-    lost: OffsetLost,
+    pub(super) lost: OffsetLost,
 }
 
 impl Job<'_> {
@@ -112,7 +134,9 @@ impl Job<'_> {
                 return Ok(());
             }
             let now = Instant::now();
-            if self.unflushed >= self.flush_records() || self.flush_due.is_some_and(|due| due <= now) {
+            if self.unflushed >= self.flush_records()
+                || self.flush_due.is_some_and(|due| due <= now)
+            {
                 self.flush().await?;
             }
             if self.refresh_due <= now {
@@ -125,7 +149,10 @@ impl Job<'_> {
                 }
                 Gathered::Bad(bad) => return self.bad(bad).await,
                 Gathered::Nothing => {
-                    let due = self.flush_due.unwrap_or(self.refresh_due).min(self.refresh_due);
+                    let due = self
+                        .flush_due
+                        .unwrap_or(self.refresh_due)
+                        .min(self.refresh_due);
                     tokio::select! {
                         () = self.ctx.stop.cancelled() => return Ok(()),
                         note = self.inbox.recv() => if let Some(note) = note { self.take(note)? },
@@ -150,7 +177,9 @@ impl Job<'_> {
                     let error = failed.at(self.ctx.who());
                     tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, error = %error.story(), "close failed");
                 }
-                Err(_) => tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, "close did not end in time"),
+                Err(_) => {
+                    tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, "close did not end in time")
+                }
             }
         }
         self.mirror.finish().await;
@@ -158,70 +187,83 @@ impl Job<'_> {
     }
 
     fn flush_records(&self) -> u64 {
-        self.ctx.spec.sizes.flush_records.unwrap_or(self.ctx.tuning.flush_records)
+        self.ctx
+            .spec
+            .sizes
+            .flush_records
+            .unwrap_or(self.ctx.tuning.flush_records)
     }
 
     fn flush_interval(&self) -> Duration {
-        self.ctx.spec.sizes.flush_interval.unwrap_or(self.ctx.tuning.flush_interval)
+        self.ctx
+            .spec
+            .sizes
+            .flush_interval
+            .unwrap_or(self.ctx.tuning.flush_interval)
     }
 
     /// Gives queues a seat and a reader each; `starts` are the plugin's own offsets.
     fn seat(&mut self, offsets: Vec<QueueOffset>, starts: &[QueueOffset]) {
         for QueueOffset { queue, next } in offsets {
-            let own = starts.iter().find(|start| start.queue == queue).map(|start| start.next);
+            let own = starts
+                .iter()
+                .find(|start| start.queue == queue)
+                .map(|start| start.next);
             let mut seat = Seat::new(queue, own.unwrap_or(next));
             seat.reader = Some(self.read(&seat.queue, seat.put));
             self.seats.push(seat);
         }
     }
 
-    fn read(&mut self, queue: &Queue, offset: u64) -> super::reader::Reader {
+    pub(super) fn read(&mut self, queue: &Queue, offset: u64) -> super::reader::Reader {
         self.readers += 1;
         self.source.read(self.readers, queue.clone(), offset)
     }
 
     fn take(&mut self, note: Note) -> Result<(), TaskError> {
-        let reads = |seat: &Seat| seat.reader.as_ref().is_some_and(|reader| reader.number == note.reader);
-        let Some(index) = self.seats.iter().position(reads) else { return Ok(()) };
-        let Some(seat) = self.seats.get_mut(index) else { return Ok(()) };
+        let reads = |seat: &Seat| {
+            seat.reader
+                .as_ref()
+                .is_some_and(|reader| reader.number == note.reader)
+        };
+        let Some(index) = self.seats.iter().position(reads) else {
+            return Ok(());
+        };
+        let Some(seat) = self.seats.get_mut(index) else {
+            return Ok(());
+        };
         match note.fetched {
             Fetched::Messages { messages, next } => seat.bring(messages, next),
             Fetched::Skipped { next } => seat.skip_to(next),
             Fetched::Waiting(reason) => self.ctx.report.running(Some(reason)),
             Fetched::Back => self.ctx.report.running(None),
-            Fetched::Gap { min } => return self.gap(index, min, "the oldest message in the queue is"),
+            Fetched::Gap { min } => {
+                return self.gap(index, min, "the oldest message in the queue is");
+            }
             Fetched::Ahead { max } => return self.gap(index, max, "the queue ends at"),
             Fetched::Failed(source) => {
-                let place = format!("{}, queue {}, offset {}", self.ctx.who(), seat.queue, seat.put);
-                return Err(TaskError::Broker { place, source });
+                let place = format!(
+                    "{}, queue {}, offset {}",
+                    self.ctx.who(),
+                    seat.queue,
+                    seat.put
+                );
+                return Err(TaskError::Broker {
+                    place,
+                    source: Box::new(source),
+                });
             }
         }
         Ok(())
     }
 
-    /// The stored offset is not in the queue any more.
-    fn gap(&mut self, index: usize, other: u64, what: &str) -> Result<(), TaskError> {
-        let Some(seat) = self.seats.get(index) else { return Ok(()) };
-        let (queue, at) = (seat.queue.clone(), seat.put);
-        let text = format!("{}, queue {queue}: the next offset is {at}, but {what} {other}", self.ctx.who());
-        if self.lost == OffsetLost::Fail {
-            return Err(TaskError::OffsetLost(format!(
-                "{text}; messages between are gone or the topic was made anew; `offset.lost = earliest` goes on with the oldest message"
-            )));
-        }
-        tracing::warn!("{text}; going on with the oldest message, as `offset.lost` says");
-        // an offset beyond the end belongs to a topic that was made anew: begin with its first
-        let next = if other > at { other } else { 0 };
-        let reader = self.read(&queue, next);
-        if let Some(seat) = self.seats.get_mut(index) {
-            seat.rewind(next, Some(reader));
-            seat.durable = seat.durable.min(next);
-        }
-        Ok(())
-    }
-
     async fn put(&mut self, chunk: Chunk) -> Result<(), TaskError> {
-        let Chunk { parts, origins, counts, careful } = chunk;
+        let Chunk {
+            parts,
+            origins,
+            counts,
+            careful,
+        } = chunk;
         let parts = Arc::new(parts);
         let mut waiting = false;
         let rejected = if origins.is_empty() {
@@ -232,7 +274,9 @@ impl Job<'_> {
                     Ok(rejected) => break rejected,
                     Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
                         waiting = true;
-                        self.ctx.report.running(Some(format!("the sink waits: {reason}")));
+                        self.ctx
+                            .report
+                            .running(Some(format!("the sink waits: {reason}")));
                         self.wish();
                         tokio::select! {
                             () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
@@ -254,7 +298,8 @@ impl Job<'_> {
         }
         self.unflushed += origins.len() as u64;
         let interval = self.flush_interval();
-        self.flush_due.get_or_insert_with(|| Instant::now() + interval);
+        self.flush_due
+            .get_or_insert_with(|| Instant::now() + interval);
         failpoint::pass(Point::PutFlush);
         self.wish();
         if let Some((index, offset, reason)) = refused {
@@ -266,92 +311,30 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The first rejected record that the connector does not skip.
-    fn refusals(
-        &self,
-        rejected: Vec<connect_sandbox::Rejected>,
-        origins: &[(usize, u64)],
-    ) -> Result<Option<(usize, u64, String)>, TaskError> {
-        let mut first = None;
-        for rejection in rejected {
-            let origin = usize::try_from(rejection.index).ok().and_then(|index| origins.get(index));
-            let Some((index, offset)) = origin.copied() else { continue };
-            if self.ctx.spec.skip_bad_records {
-                let queue = self.seats.get(index).map(|seat| seat.queue.to_string()).unwrap_or_default();
-                tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, queue, offset,
-                    reason = rejection.reason, "a record the sink rejects is skipped");
-            } else if first.as_ref().is_none_or(|(_, known, _)| offset < *known) {
-                first = Some((index, offset, rejection.reason));
-            }
-        }
-        Ok(first)
-    }
-
-    /// Commits what stands before a rejected record, then fails with exactly that record.
-    async fn refuse(&mut self, index: usize, offset: u64, reason: String) -> Result<(), TaskError> {
-        let mut queue = String::new();
-        if let Some(seat) = self.seats.get_mut(index) {
-            seat.put = seat.put.min(offset);
-            queue = seat.queue.to_string();
-        }
-        self.flush().await?;
-        Err(TaskError::Rejected { place: format!("{}, queue {queue}, offset {offset}", self.ctx.who()), reason })
-    }
-
-    async fn bad(&mut self, bad: Bad) -> Result<(), TaskError> {
-        let queue = self.seats.get(bad.seat).map(|seat| seat.queue.to_string()).unwrap_or_default();
-        self.flush().await?;
-        let place = format!("{}, queue {queue}, offset {}", self.ctx.who(), bad.offset);
-        Err(TaskError::Record { place, source: bad.error })
-    }
-
-    /// A put brought the instance down. One record: it is the one. Several: walk them next time.
-    fn put_failed(&self, failed: Failed, origins: &[(usize, u64)], careful: bool) -> TaskError {
-        let place = self.stretch(origins);
-        match failed {
-            Failed::Call(source) if source.poisoned() && origins.len() > 1 && !careful => {
-                let mut ends = self.unflushed_ends();
-                for (index, offset) in origins {
-                    if let Some(seat) = self.seats.get(*index) {
-                        let end = ends.entry(seat.queue.clone()).or_default();
-                        *end = (*end).max(offset + 1);
-                    }
-                }
-                TaskError::Suspect { place, careful: ends, source }
-            }
-            failed => failed.at(place),
-        }
-    }
-
-    /// Where everything put and not flushed ends, per queue.
-    pub(super) fn unflushed_ends(&self) -> Careful {
-        let open = self.seats.iter().filter(|seat| seat.put > seat.durable);
-        open.map(|seat| (seat.queue.clone(), seat.put)).collect()
-    }
-
-    fn stretch(&self, origins: &[(usize, u64)]) -> String {
-        let name = |(index, offset): &(usize, u64)| {
-            self.seats.get(*index).map(|seat| format!("queue {}, offset {offset}", seat.queue)).unwrap_or_default()
-        };
-        match origins {
-            [one] => format!("{}, {}", self.ctx.who(), name(one)),
-            [first, .., last] => format!("{}, {} to {}", self.ctx.who(), name(first), name(last)),
-            [] => self.ctx.who(),
-        }
-    }
-
     async fn store_beginnings(&mut self) -> Result<(), TaskError> {
-        let ends =
-            self.seats.iter().map(|seat| QueueOffset { queue: seat.queue.clone(), next: seat.durable }).collect();
+        let ends = self
+            .seats
+            .iter()
+            .map(|seat| QueueOffset {
+                queue: seat.queue.clone(),
+                next: seat.durable,
+            })
+            .collect();
         self.commit(ends).await
     }
 
     /// Carries out what the plugin asked for during its last call.
     pub(super) fn wish(&mut self) {
-        let (seeks, pauses) =
-            self.desk.with(|wishes| (std::mem::take(&mut wishes.seeks), std::mem::take(&mut wishes.pauses)));
+        let (seeks, pauses) = self.desk.with(|wishes| {
+            (
+                std::mem::take(&mut wishes.seeks),
+                std::mem::take(&mut wishes.pauses),
+            )
+        });
         for (queue, offset) in seeks {
-            let Some(index) = self.seats.iter().position(|seat| seat.queue == queue) else { continue };
+            let Some(index) = self.seats.iter().position(|seat| seat.queue == queue) else {
+                continue;
+            };
             let reader = self.read(&queue, offset);
             if let Some(seat) = self.seats.get_mut(index) {
                 seat.rewind(offset, Some(reader));
@@ -368,7 +351,9 @@ impl Job<'_> {
     /// Looks for queues that came or went.
     async fn refresh(&mut self) -> Result<(), TaskError> {
         self.refresh_due = Instant::now() + self.ctx.tuning.queue_refresh;
-        let Flow::Sink { topics, .. } = &self.ctx.spec.flow else { return Ok(()) };
+        let Flow::Sink { topics, .. } = &self.ctx.spec.flow else {
+            return Ok(());
+        };
         let mut found = Vec::new();
         for topic in topics {
             match self.ctx.broker.topic_queues(topic).await {
@@ -378,21 +363,36 @@ impl Job<'_> {
             }
         }
         let mine = assign::share(found, self.ctx.task, self.ctx.tasks);
-        let gone: Vec<Queue> =
-            self.seats.iter().filter(|seat| !mine.contains(&seat.queue)).map(|seat| seat.queue.clone()).collect();
-        let come: Vec<Queue> =
-            mine.into_iter().filter(|queue| !self.seats.iter().any(|seat| seat.queue == *queue)).collect();
+        let gone: Vec<Queue> = self
+            .seats
+            .iter()
+            .filter(|seat| !mine.contains(&seat.queue))
+            .map(|seat| seat.queue.clone())
+            .collect();
+        let come: Vec<Queue> = mine
+            .into_iter()
+            .filter(|queue| !self.seats.iter().any(|seat| seat.queue == *queue))
+            .collect();
         if gone.is_empty() && come.is_empty() {
             return Ok(());
         }
         self.flush().await?;
         if !gone.is_empty() {
-            self.guest.revoked(gone.clone(), false).await.map_err(|failed| failed.at(self.ctx.who()))?;
+            self.guest
+                .revoked(gone.clone(), false)
+                .await
+                .map_err(|failed| failed.at(self.ctx.who()))?;
             self.seats.retain(|seat| !gone.contains(&seat.queue));
         }
         // a queue that is new to a sink at work is read from its first message
-        let start = if self.start == StartAt::Latest { StartAt::Earliest } else { self.start };
-        let Asked::Answer(offsets) = assign::begin(self.ctx, come, start).await? else { return Ok(()) };
+        let start = if self.start == StartAt::Latest {
+            StartAt::Earliest
+        } else {
+            self.start
+        };
+        let Asked::Answer(offsets) = assign::begin(self.ctx, come, start).await? else {
+            return Ok(());
+        };
         if !offsets.is_empty() {
             let assigned = self.guest.assigned(offsets.clone()).await;
             let starts = assigned.map_err(|failed| failed.at(self.ctx.who()))?;

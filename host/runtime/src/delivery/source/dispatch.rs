@@ -28,14 +28,20 @@ impl Dispatch {
             Flow::Direct { topic, .. } => (topic.clone(), QueueBy::Partition),
             Flow::Sink { .. } => (None, QueueBy::Key),
         };
-        Self { topic, router: Router::new(by), queues: HashMap::new() }
+        Self {
+            topic,
+            router: Router::new(by),
+            queues: HashMap::new(),
+        }
     }
 
     /// Topics of a batch whose queues are not known yet.
     pub(crate) fn unknown(&self, batch: &Batch) -> Vec<String> {
         let mut unknown: Vec<String> = Vec::new();
         for record in batch.records() {
-            let Some(topic) = topic_of(&record, self.topic.as_deref()) else { continue };
+            let Some(topic) = topic_of(&record, self.topic.as_deref()) else {
+                continue;
+            };
             if !self.queues.contains_key(topic) && !unknown.iter().any(|known| known == topic) {
                 unknown.push(topic.to_owned());
             }
@@ -67,7 +73,10 @@ impl Dispatch {
                 }
                 Err(source) => {
                     let place = format!("{}, {}", ctx.who(), tracker.place(ticket));
-                    return Err(TaskError::Record { place, source });
+                    return Err(TaskError::Record {
+                        place,
+                        source: Box::new(source),
+                    });
                 }
             }
         }
@@ -80,9 +89,13 @@ impl Dispatch {
         record: &Record<'_>,
     ) -> Result<(Queue, connect_broker::Outgoing), MappingError> {
         let topic = topic_of(record, self.topic.as_deref());
-        let queues = topic.and_then(|topic| self.queues.get(topic)).ok_or(MappingError::NoTopic)?;
+        let queues = topic
+            .and_then(|topic| self.queues.get(topic))
+            .ok_or(MappingError::NoTopic)?;
         let key = record.key();
-        let index = self.router.choose(key.as_deref(), record.partition(), queues);
+        let index = self
+            .router
+            .choose(key.as_deref(), record.partition(), queues);
         let queue = queues.get(index).ok_or(MappingError::NoTopic)?.clone();
         let message = message_of(record, &*ctx.spec.key_converter, &*ctx.spec.value_converter)?;
         Ok((queue, message))

@@ -63,7 +63,11 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn new(broker: Arc<dyn Broker>, report: Arc<dyn Report>, retry: (Duration, Duration)) -> Self {
+    pub(crate) fn new(
+        broker: Arc<dyn Broker>,
+        report: Arc<dyn Report>,
+        retry: (Duration, Duration),
+    ) -> Self {
         Self {
             broker,
             report,
@@ -96,7 +100,10 @@ impl Lanes {
         if let Some(lane) = self.lanes.get_mut(queue) {
             lane.waiting.push_back(parcel);
         } else {
-            let lane = Lane { waiting: VecDeque::from([parcel]), ..Lane::default() };
+            let lane = Lane {
+                waiting: VecDeque::from([parcel]),
+                ..Lane::default()
+            };
             self.lanes.insert(queue.clone(), lane);
         }
     }
@@ -119,7 +126,8 @@ impl Lanes {
                 retry: self.retry,
                 give_up: self.give_up.clone(),
             };
-            self.flights.push(Box::pin(courier.fly(queue, parcels, bytes)));
+            self.flights
+                .push(Box::pin(courier.fly(queue, parcels, bytes)));
         }
     }
 
@@ -132,7 +140,8 @@ impl Lanes {
         self.bytes = self.bytes.saturating_sub(flight.bytes.saturating_sub(left));
         if let Some(lane) = self.lanes.get_mut(&flight.queue) {
             lane.flying = false;
-            lane.held |= flight.landed.refused.is_some() || (self.give_up.is_cancelled() && !flight.left.is_empty());
+            lane.held |= flight.landed.refused.is_some()
+                || (self.give_up.is_cancelled() && !flight.left.is_empty());
             for parcel in flight.left.into_iter().rev() {
                 lane.waiting.push_front(parcel);
             }
@@ -154,7 +163,9 @@ fn load(waiting: &mut VecDeque<Parcel>) -> (Vec<Parcel>, usize) {
     let mut bytes = 0;
     while let Some(parcel) = waiting.front() {
         let size = parcel.size();
-        if !parcels.is_empty() && (parcels.len() >= MAX_BATCH_MESSAGES || bytes + size > MAX_BATCH_BYTES) {
+        if !parcels.is_empty()
+            && (parcels.len() >= MAX_BATCH_MESSAGES || bytes + size > MAX_BATCH_BYTES)
+        {
             break;
         }
         bytes += size;
@@ -173,9 +184,14 @@ struct Courier {
 
 impl Courier {
     async fn fly(self, queue: Queue, mut parcels: Vec<Parcel>, bytes: usize) -> Flight {
-        let mut landed = Landed { confirmed: Vec::new(), refused: None };
+        let mut landed = Landed {
+            confirmed: Vec::new(),
+            refused: None,
+        };
         match self.send(&queue, &parcels).await {
-            Ok(()) => landed.confirmed.extend(parcels.drain(..).map(|parcel| parcel.ticket)),
+            Ok(()) => landed
+                .confirmed
+                .extend(parcels.drain(..).map(|parcel| parcel.ticket)),
             Err(error) if error.retriable() => {}
             Err(error) if parcels.len() == 1 => {
                 landed.refused = parcels.pop().map(|parcel| (parcel.ticket, error));
@@ -199,7 +215,12 @@ impl Courier {
                 parcels = rest.into();
             }
         }
-        Flight { queue, bytes, landed, left: parcels }
+        Flight {
+            queue,
+            bytes,
+            landed,
+            left: parcels,
+        }
     }
 
     /// Sends until confirmed. A retriable error comes back only after giving up.
@@ -207,7 +228,10 @@ impl Courier {
         let mut pause = self.retry.0;
         let mut troubled = false;
         loop {
-            let messages = parcels.iter().map(|parcel| parcel.message.clone()).collect();
+            let messages = parcels
+                .iter()
+                .map(|parcel| parcel.message.clone())
+                .collect();
             match self.broker.send(queue, messages).await {
                 Ok(_) => {
                     failpoint::pass(Point::SendConfirm);
@@ -221,7 +245,8 @@ impl Courier {
                         tracing::warn!(%queue, %error, "a send failed and is repeated until it succeeds");
                         troubled = true;
                     }
-                    self.report.running(Some(format!("waiting to send to queue {queue}: {error}")));
+                    self.report
+                        .running(Some(format!("waiting to send to queue {queue}: {error}")));
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         () = self.give_up.cancelled() => return Err(error),

@@ -28,8 +28,15 @@ impl SourceContext for StoredPoints {
         };
         let points = stored
             .into_iter()
-            .filter(|(partition, _)| partitions.as_ref().is_none_or(|wanted| wanted.contains(partition)))
-            .map(|(partition, position)| ResumePoint { partition, position })
+            .filter(|(partition, _)| {
+                partitions
+                    .as_ref()
+                    .is_none_or(|wanted| wanted.contains(partition))
+            })
+            .map(|(partition, position)| ResumePoint {
+                partition,
+                position,
+            })
             .collect();
         Box::pin(std::future::ready(points))
     }

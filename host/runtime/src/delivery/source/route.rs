@@ -29,7 +29,12 @@ impl Router {
     }
 
     /// Index into `queues`, which stand in the order of broker name and queue number.
-    pub(crate) fn choose(&mut self, key: Option<&[u8]>, partition: &str, queues: &[Queue]) -> usize {
+    pub(crate) fn choose(
+        &mut self,
+        key: Option<&[u8]>,
+        partition: &str,
+        queues: &[Queue],
+    ) -> usize {
         let count = queues.len().max(1);
         match (self.by, key) {
             (QueueBy::RoundRobin, _) => {
@@ -57,16 +62,25 @@ mod tests {
     #[test]
     fn the_hash_is_the_published_one() {
         // reference value of FNV-1a 64 for "a": af63dc4c8601ec8c
-        assert_eq!(hash(b"a"), 0xaf63_dc4c_8601_ec8c ^ (0xaf63_dc4c_8601_ec8c >> 32));
+        assert_eq!(
+            hash(b"a"),
+            0xaf63_dc4c_8601_ec8c ^ (0xaf63_dc4c_8601_ec8c >> 32)
+        );
     }
 
     #[test]
     fn a_key_wins_over_the_partition_unless_told_otherwise() {
         let queues = queues(8);
         let mut by_key = Router::new(QueueBy::Key);
-        assert_eq!(by_key.choose(Some(b"k"), "p", &queues), by_key.choose(Some(b"k"), "q", &queues));
+        assert_eq!(
+            by_key.choose(Some(b"k"), "p", &queues),
+            by_key.choose(Some(b"k"), "q", &queues)
+        );
         let mut by_partition = Router::new(QueueBy::Partition);
-        assert_eq!(by_partition.choose(Some(b"k"), "p", &queues), by_partition.choose(Some(b"x"), "p", &queues));
+        assert_eq!(
+            by_partition.choose(Some(b"k"), "p", &queues),
+            by_partition.choose(Some(b"x"), "p", &queues)
+        );
     }
 
     #[test]
@@ -77,7 +91,10 @@ mod tests {
         for n in 0..8_000 {
             counts[router.choose(Some(format!("key-{n}").as_bytes()), "p", &queues)] += 1;
         }
-        assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (800..1_200).contains(count)),
+            "{counts:?}"
+        );
         let mut turns = Router::new(QueueBy::RoundRobin);
         let mut seen: Vec<usize> = (0..8).map(|_| turns.choose(None, "p", &queues)).collect();
         seen.sort_unstable();

@@ -25,11 +25,17 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 
 /// Runs a source task until it is stopped or fails.
 pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
-    let Some(guest) = open(&ctx).await? else { return Ok(()) };
+    let Some(guest) = open(&ctx).await? else {
+        return Ok(());
+    };
     ctx.report.running(None);
     let mut job = Job {
         dispatch: Dispatch::new(&ctx.spec.flow),
-        lanes: Lanes::new(ctx.broker.clone(), ctx.report.clone(), ctx.tuning.broker_retry),
+        lanes: Lanes::new(
+            ctx.broker.clone(),
+            ctx.report.clone(),
+            ctx.tuning.broker_retry,
+        ),
         tracker: Tracker::default(),
         acknowledge: BTreeMap::new(),
         poll: None,
@@ -63,10 +69,20 @@ pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskE
         access: ctx.access.clone(),
     };
     let plugin = ctx.spec.plugin.clone();
-    let made = ctx.guests.spawn(async move { plugin.source(scope, points).await }).await;
+    let made = ctx
+        .guests
+        .spawn(async move { plugin.source(scope, points).await })
+        .await;
     let instance = match made {
-        Ok(made) => made.map_err(|source| TaskError::Plugin { place: ctx.who(), source })?,
-        Err(_) => return Err(TaskError::Gone { call: "instantiate" }),
+        Ok(made) => made.map_err(|source| TaskError::Plugin {
+            place: ctx.who(),
+            source: Box::new(source),
+        })?,
+        Err(_) => {
+            return Err(TaskError::Gone {
+                call: "instantiate",
+            });
+        }
     };
     let guest = SourceGuest::new(&ctx.guests, instance);
     loop {
@@ -77,7 +93,8 @@ pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskE
         match opened {
             Ok(()) => return Ok(Some(guest)),
             Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
-                ctx.report.running(Some(format!("waiting to open: {reason}")));
+                ctx.report
+                    .running(Some(format!("waiting to open: {reason}")));
                 tokio::select! {
                     () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
                     () = ctx.stop.cancelled() => return Ok(None),
@@ -97,7 +114,9 @@ pub(crate) async fn close(ctx: &TaskContext, guest: &SourceGuest) {
             let error = failed.at(ctx.who());
             tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %error.story(), "close failed");
         }
-        Err(_) => tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time"),
+        Err(_) => {
+            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time")
+        }
     }
 }
 
@@ -206,7 +225,11 @@ impl Job<'_> {
 
     fn begin_poll(&mut self) {
         if self.poll.is_none() && self.has_room() && Instant::now() >= self.next_poll {
-            let poll = self.guest.poll(self.ctx.batch_records(), self.ctx.batch_bytes(), self.ctx.tuning.poll_wait);
+            let poll = self.guest.poll(
+                self.ctx.batch_records(),
+                self.ctx.batch_bytes(),
+                self.ctx.tuning.poll_wait,
+            );
             self.poll = Some(poll);
         }
     }
@@ -219,16 +242,27 @@ impl Job<'_> {
                 let store = self.ctx.store.clone();
                 let connector = self.ctx.spec.name.clone();
                 self.commit = Some(Box::pin(async move {
-                    let points: Vec<(String, Bytes)> =
-                        progress.points.iter().map(|point| (point.partition.clone(), point.position.clone())).collect();
-                    store.commit_positions(&connector, &points, &progress.forget).await?;
+                    let points: Vec<(String, Bytes)> = progress
+                        .points
+                        .iter()
+                        .map(|point| (point.partition.clone(), point.position.clone()))
+                        .collect();
+                    store
+                        .commit_positions(&connector, &points, &progress.forget)
+                        .await?;
                     Ok(progress.points)
                 }));
             }
         }
         if self.acknowledging.is_none() && !self.acknowledge.is_empty() {
             let points = std::mem::take(&mut self.acknowledge);
-            let points = points.into_iter().map(|(partition, position)| ResumePoint { partition, position }).collect();
+            let points = points
+                .into_iter()
+                .map(|(partition, position)| ResumePoint {
+                    partition,
+                    position,
+                })
+                .collect();
             self.acknowledging = Some(self.guest.committed(points));
         }
     }
@@ -238,9 +272,15 @@ impl Job<'_> {
         match event {
             Event::Landed(landed) => self.landed(landed),
             Event::Committed(stored) => {
-                let points =
-                    stored.map_err(|source| TaskError::Store { step: "storing source positions", source })?;
-                self.acknowledge.extend(points.into_iter().map(|point| (point.partition, point.position)));
+                let points = stored.map_err(|source| TaskError::Store {
+                    step: "storing source positions",
+                    source: Box::new(source),
+                })?;
+                self.acknowledge.extend(
+                    points
+                        .into_iter()
+                        .map(|point| (point.partition, point.position)),
+                );
                 Ok(())
             }
             Event::Acknowledged(Err(Failed::Call(CallError::Retriable { reason, .. }))) => {
@@ -257,7 +297,9 @@ impl Job<'_> {
         for ticket in landed.confirmed {
             self.tracker.confirm(ticket);
         }
-        let Some((ticket, source)) = landed.refused else { return Ok(()) };
+        let Some((ticket, source)) = landed.refused else {
+            return Ok(());
+        };
         let place = self.tracker.place(ticket);
         if self.ctx.spec.skip_bad_records {
             tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, %place, error = %source, "a record the broker refuses is skipped");
@@ -265,7 +307,10 @@ impl Job<'_> {
             self.lanes.release();
             return Ok(());
         }
-        Err(TaskError::Broker { place: format!("{}, {place}", self.ctx.who()), source })
+        Err(TaskError::Broker {
+            place: format!("{}, {place}", self.ctx.who()),
+            source: Box::new(source),
+        })
     }
 
     async fn polled(&mut self, polled: Answer<Polled>) -> Result<(), TaskError> {
@@ -273,7 +318,9 @@ impl Job<'_> {
             Ok(polled) => polled,
             Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
                 self.waiting = true;
-                self.ctx.report.running(Some(format!("waiting to poll: {reason}")));
+                self.ctx
+                    .report
+                    .running(Some(format!("waiting to poll: {reason}")));
                 self.next_poll = Instant::now() + after.max(SHORTEST_RETRY);
                 return Ok(());
             }
@@ -290,7 +337,13 @@ impl Job<'_> {
         }
         self.next_poll = Instant::now() + polled.wait;
         let number = self.tracker.begin();
-        self.dispatch.enter(self.ctx, &polled.batch, number, &mut self.tracker, &mut self.lanes)?;
+        self.dispatch.enter(
+            self.ctx,
+            &polled.batch,
+            number,
+            &mut self.tracker,
+            &mut self.lanes,
+        )?;
         self.tracker.end(number, polled.points, polled.forget);
         Ok(())
     }
@@ -303,8 +356,9 @@ impl Job<'_> {
             let found = {
                 let broker = self.ctx.broker.clone();
                 let (name, queues) = (topic.clone(), self.ctx.tuning.topic_queues);
-                let mut asked: Option<BoxFuture<'static, _>> =
-                    Some(Box::pin(async move { find_or_create(&*broker, &name, queues).await }));
+                let mut asked: Option<BoxFuture<'static, _>> = Some(Box::pin(async move {
+                    find_or_create(&*broker, &name, queues).await
+                }));
                 loop {
                     self.lanes.launch();
                     self.begin_commit();
@@ -325,7 +379,9 @@ impl Job<'_> {
                     return Ok(true);
                 }
                 Err(error) if error.retriable() => {
-                    self.ctx.report.running(Some(format!("waiting for topic `{topic}`: {error}")));
+                    self.ctx
+                        .report
+                        .running(Some(format!("waiting for topic `{topic}`: {error}")));
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         () = self.ctx.stop.cancelled() => return Ok(false),
@@ -333,7 +389,11 @@ impl Job<'_> {
                     pause = (pause * 2).min(self.ctx.tuning.broker_retry.1);
                 }
                 Err(source) => {
-                    return Err(TaskError::Broker { place: format!("{}, topic `{topic}`", self.ctx.who()), source });
+                    let place = format!("{}, topic `{topic}`", self.ctx.who());
+                    return Err(TaskError::Broker {
+                        place,
+                        source: Box::new(source),
+                    });
                 }
             }
         }

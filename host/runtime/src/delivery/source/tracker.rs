@@ -84,7 +84,11 @@ impl Tracker {
             batch.open += 1;
         }
         self.open += 1;
-        Ticket { partition: index, sequence, batch }
+        Ticket {
+            partition: index,
+            sequence,
+            batch,
+        }
     }
 
     /// Ends a batch with what holds after all its records.
@@ -93,7 +97,11 @@ impl Tracker {
         for point in points {
             let partition = self.partition(&point.partition);
             let sequence = self.push(partition, Some(point.position));
-            tickets.push(Ticket { partition, sequence, batch });
+            tickets.push(Ticket {
+                partition,
+                sequence,
+                batch,
+            });
         }
         if let Some(entry) = self.batches.get_mut(&batch) {
             entry.closed = true;
@@ -122,27 +130,48 @@ impl Tracker {
 
     /// Takes what may be made durable since the last call.
     pub(crate) fn take(&mut self) -> Progress {
-        let mut progress = Progress { points: Vec::new(), forget: std::mem::take(&mut self.forget) };
+        let mut progress = Progress {
+            points: Vec::new(),
+            forget: std::mem::take(&mut self.forget),
+        };
         for index in std::mem::take(&mut self.touched) {
-            let Some(partition) = self.at(index) else { continue };
+            let Some(partition) = self.at(index) else {
+                continue;
+            };
             if let Some(position) = partition.ready.take() {
                 let partition = partition.name.clone();
-                progress.points.push(ResumePoint { partition, position });
+                progress.points.push(ResumePoint {
+                    partition,
+                    position,
+                });
             }
         }
-        progress.points.retain(|point| !progress.forget.contains(&point.partition));
+        progress
+            .points
+            .retain(|point| !progress.forget.contains(&point.partition));
         progress
     }
 
     /// Names a slot for people: its partition and, where it is text, its position.
     pub(crate) fn place(&self, ticket: Ticket) -> String {
-        let partition = usize::try_from(ticket.partition).ok().and_then(|index| self.partitions.get(index));
-        let Some(partition) = partition else { return "an unknown partition".into() };
-        let slot = ticket.sequence.checked_sub(partition.first).and_then(|place| usize::try_from(place).ok());
-        let position = slot.and_then(|place| partition.slots.get(place)).and_then(|slot| slot.position.as_ref());
+        let partition = usize::try_from(ticket.partition)
+            .ok()
+            .and_then(|index| self.partitions.get(index));
+        let Some(partition) = partition else {
+            return "an unknown partition".into();
+        };
+        let slot = ticket
+            .sequence
+            .checked_sub(partition.first)
+            .and_then(|place| usize::try_from(place).ok());
+        let position = slot
+            .and_then(|place| partition.slots.get(place))
+            .and_then(|slot| slot.position.as_ref());
         let name = &partition.name;
         match position.map(|position| std::str::from_utf8(position)) {
-            Some(Ok(text)) if text.len() <= 200 => format!("partition `{name}`, the record before position {text}"),
+            Some(Ok(text)) if text.len() <= 200 => {
+                format!("partition `{name}`, the record before position {text}")
+            }
             _ => format!("partition `{name}`"),
         }
     }
@@ -157,22 +186,40 @@ impl Tracker {
         }
         let index = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
         self.names.insert(name.to_owned(), index);
-        self.partitions.push(Partition { name: name.to_owned(), first: 0, slots: VecDeque::new(), ready: None });
+        self.partitions.push(Partition {
+            name: name.to_owned(),
+            first: 0,
+            slots: VecDeque::new(),
+            ready: None,
+        });
         index
     }
 
     fn push(&mut self, index: u32, position: Option<Bytes>) -> u64 {
-        let Some(partition) = self.at(index) else { return 0 };
-        partition.slots.push_back(Slot { position, confirmed: false });
+        let Some(partition) = self.at(index) else {
+            return 0;
+        };
+        partition.slots.push_back(Slot {
+            position,
+            confirmed: false,
+        });
         partition.first + partition.slots.len() as u64 - 1
     }
 
     /// Confirms a slot and moves its partition on; false when it was confirmed before.
     fn mark(&mut self, ticket: Ticket) -> bool {
-        let Some(partition) = self.at(ticket.partition) else { return false };
-        let Some(place) = ticket.sequence.checked_sub(partition.first) else { return false };
-        let slot = usize::try_from(place).ok().and_then(|place| partition.slots.get_mut(place));
-        let Some(slot) = slot.filter(|slot| !slot.confirmed) else { return false };
+        let Some(partition) = self.at(ticket.partition) else {
+            return false;
+        };
+        let Some(place) = ticket.sequence.checked_sub(partition.first) else {
+            return false;
+        };
+        let slot = usize::try_from(place)
+            .ok()
+            .and_then(|place| partition.slots.get_mut(place));
+        let Some(slot) = slot.filter(|slot| !slot.confirmed) else {
+            return false;
+        };
         slot.confirmed = true;
         let mut moved = false;
         while partition.slots.front().is_some_and(|slot| slot.confirmed) {
@@ -192,7 +239,10 @@ impl Tracker {
 
     /// Confirms a finished batch's own points. Batches finish in any order; partitions keep theirs.
     fn settle(&mut self, batch: u64) {
-        let done = self.batches.get(&batch).is_some_and(|batch| batch.closed && batch.open == 0);
+        let done = self
+            .batches
+            .get(&batch)
+            .is_some_and(|batch| batch.closed && batch.open == 0);
         if !done {
             return;
         }
@@ -214,7 +264,11 @@ mod tests {
     }
 
     fn points(progress: &Progress) -> Vec<(&str, u8)> {
-        progress.points.iter().map(|point| (point.partition.as_str(), point.position[0])).collect()
+        progress
+            .points
+            .iter()
+            .map(|point| (point.partition.as_str(), point.position[0]))
+            .collect()
     }
 
     #[test]
@@ -266,7 +320,10 @@ mod tests {
         let batch = tracker.begin();
         let a = tracker.enter(batch, "a", None);
         let b = tracker.enter(batch, "b", None);
-        let point = ResumePoint { partition: "c".into(), position: Bytes::from_static(&[9]) };
+        let point = ResumePoint {
+            partition: "c".into(),
+            position: Bytes::from_static(&[9]),
+        };
         tracker.end(batch, vec![point], vec!["gone".into()]);
         tracker.confirm(a);
         assert!(tracker.take().is_empty());
@@ -280,7 +337,10 @@ mod tests {
     fn an_empty_batch_with_points_is_progress_at_once() {
         let mut tracker = Tracker::default();
         let batch = tracker.begin();
-        let point = ResumePoint { partition: "p".into(), position: Bytes::from_static(&[7]) };
+        let point = ResumePoint {
+            partition: "p".into(),
+            position: Bytes::from_static(&[7]),
+        };
         tracker.end(batch, vec![point], Vec::new());
         assert_eq!(points(&tracker.take()), [("p", 7)]);
     }

@@ -86,7 +86,7 @@ pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
             .filter(|_| plan.fail_points && kill % 2 == 1)
             .map(|point| FailPoint {
                 point,
-                pass: 1 + chance.below(4),
+                pass: 1 + chance.below(3),
             });
         let worker = scenario.setup.start_with(fail)?;
         if kill == 0 {
@@ -158,6 +158,7 @@ impl Outcome {
 fn often(scenario: &mut Scenario) {
     scenario.source = Map::from_iter([("batch.records".to_owned(), json!("50"))]);
     scenario.sink = Map::from_iter([
+        ("batch.records".to_owned(), json!("50")),
         ("flush.records".to_owned(), json!("200")),
         ("flush.interval.ms".to_owned(), json!("50")),
         // The page cache outlives the process; the disk would only slow the steps down.

@@ -166,10 +166,10 @@ impl Converter for JsonConverter {
             return without_schema(body, payload);
         }
         if !text.trim_start().starts_with('{') {
-            let found = if text.trim().is_empty() {
-                "nothing"
-            } else {
-                "JSON of another kind"
+            let found = match serde_json::from_str::<&RawValue>(text) {
+                Ok(json) => scan::kind_of(json.get()),
+                Err(_) if text.trim().is_empty() => "nothing".into(),
+                Err(_) => "text that is no JSON".into(),
             };
             return Err(Fault::new(ENVELOPE, found).of(NAME));
         }

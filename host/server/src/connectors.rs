@@ -266,7 +266,7 @@ fn body_of(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refusal> {
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "the configuration is too large; the limit is `rest.body-bytes`",
+            "the body is larger than a configuration may be",
         ),
         status => Refusal::new(status, rejection.body_text()),
     })

@@ -146,6 +146,15 @@ fn a_body_that_is_no_envelope_is_refused_with_the_way_out() {
         let error = decode(&*with(), body).unwrap_err();
         assert!(error.contains("`schemas.enable`"), "{body}: {error}");
     }
+    for (body, found) in [
+        ("", "nothing"),
+        ("a line", "text that is no JSON"),
+        ("7", "7"),
+        (r#""x""#, "text"),
+    ] {
+        let error = decode(&*with(), body).unwrap_err();
+        assert!(error.ends_with(&format!("found {found}")), "{error}");
+    }
     for body in ["{", r#"{"schema":"#, "{} {}", r#"{"payload":1,}"#] {
         assert!(decode(&*with(), body).is_err(), "{body}");
     }

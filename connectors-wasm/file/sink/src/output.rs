@@ -2,7 +2,7 @@
 //! write is undone. Writes whole lines only.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 
 use connect_sdk::{Failure, OrFail, Queue, Result, debug, warn};
 use file_shared::{Look, directory};
@@ -113,7 +113,7 @@ impl Output {
             return Ok(());
         }
         let (file, new) =
-            open_or_create(&self.path).or_fail(format_args!("opening {}", self.path))?;
+            open_or_create(&self.path).map_err(|error| open_failure(&self.path, error))?;
         let look = Look::at_file(&file).or_fail(&self.path)?;
         if !look.is_file {
             return Err(Failure::fatal(format!(
@@ -139,10 +139,17 @@ impl Output {
                 self.path
             ))?;
             let cut = look.length - length;
-            warn!(
-                "{}: cut {cut} bytes of a line that was not written to its end",
-                self.path
-            );
+            if self.torn {
+                debug!(
+                    "{}: took back {cut} bytes of a write that failed",
+                    self.path
+                );
+            } else {
+                warn!(
+                    "{}: cut {cut} bytes of a line that was not written to its end",
+                    self.path
+                );
+            }
             self.dirty = true;
         }
         self.torn = false;
@@ -188,7 +195,7 @@ impl Output {
                 "is {} bytes long instead of {expected}",
                 look.length
             )),
-            Err(error) => error.into(),
+            Err(error) => write_failure(&error),
         };
         // A stream that has failed stays so; the next attempt has a new handle. What this one has left
         // is cut off now, to be tidy while waiting, and again then, in case that fails as well.
@@ -257,6 +264,33 @@ impl Output {
         self.new = false;
         self.file = None;
         Ok(())
+    }
+}
+
+/// Why a file cannot be opened. The sandbox has no word for a read-only file system.
+fn open_failure(path: &str, error: io::Error) -> Failure {
+    let unknown = !matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    ) && cfg!(target_family = "wasm");
+    let hint = if unknown {
+        " to append to it (is its file system read-only?)"
+    } else {
+        ""
+    };
+    Failure::from(error).during(format_args!("opening {path}{hint}"))
+}
+
+/// Why a write failed. The sandbox reports every failure of a write alike, a full disk too, so what is
+/// not known to last may pass: the write is repeated until it does or somebody stops the task.
+fn write_failure(error: &io::Error) -> Failure {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem | Kind::FileTooLarge => {
+            Failure::fatal(error.to_string())
+        }
+        Kind::StorageFull | Kind::QuotaExceeded => Failure::retriable(error.to_string()),
+        _ => Failure::retriable(format!("{error}; the disk may be full")),
     }
 }
 

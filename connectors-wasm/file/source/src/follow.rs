@@ -133,7 +133,7 @@ impl Follower {
             if round
                 .buffer
                 .read(&file, self.position.offset)
-                .or_fail(format_args!("reading {}", self.path))?
+                .or_retry(format_args!("reading {}", self.path))?
                 == 0
             {
                 break;

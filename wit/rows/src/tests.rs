@@ -248,6 +248,7 @@ proptest! {
     fn nonsense_is_read_without_a_panic(parts in nonsense()) {
         let view = View::new(&parts);
         prop_assert_eq!(view.records().count(), view.len());
+        prop_assert!(view.record(view.len()).is_none() && view.record(usize::MAX).is_none());
         for record in view {
             Model::of(record);
             record.header("a");

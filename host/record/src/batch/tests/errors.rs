@@ -61,6 +61,29 @@ fn row_sizes() {
 }
 
 #[test]
+fn the_longest_row() {
+    let wide = |entry_size, header_size| {
+        let parts = Parts {
+            entry_size,
+            header_size,
+            ..Parts::default()
+        };
+        check(parts)
+            .map(|batch| batch.len())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(wide(1024, 1024), Ok(0));
+    assert_eq!(
+        wide(1025, 12),
+        Err("entry-size is 1025, but must be from 64 to 1024".into())
+    );
+    assert_eq!(
+        wide(64, 1025),
+        Err("header-size is 1025, but must be from 12 to 1024".into())
+    );
+}
+
+#[test]
 fn limits() {
     let default = Limits::default;
     assert_eq!(
@@ -147,6 +170,35 @@ fn headers_that_many_records_share_are_counted_for_each() {
             &Limits {
                 payload: 120,
                 headers: 18,
+                ..Limits::default()
+            }
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_short_run_does_not_hide_a_long_one_before_it() {
+    let mut parts = sample();
+    for (index, run) in [(0, 6), (0, 2), (4, 2)].into_iter().enumerate() {
+        entry(&mut parts, index, |row| (row.first, row.count) = run);
+    }
+    // 60 bytes as they are; the second and the third record refer to 10 bytes of headers each once more.
+    let limits = Limits {
+        payload: 79,
+        ..Limits::default()
+    };
+    let error = Batch::check(parts.clone(), Origin::Source, &limits).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the batch has 80 bytes in all records, the limit is 79"
+    );
+    assert!(
+        Batch::check(
+            parts,
+            Origin::Source,
+            &Limits {
+                payload: 80,
                 ..Limits::default()
             }
         )

@@ -74,3 +74,19 @@ pub enum WorkerError {
     #[error("the worker is shutting down")]
     ShuttingDown,
 }
+
+/// An error with all its causes, in one line.
+pub(crate) fn story(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // some errors repeat their cause in their own text
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use connect_sandbox::{Access, CallError, Plugin};
 
 use super::Shared;
-use crate::error::WorkerError;
+use crate::error::{WorkerError, story};
 use crate::spec::{Flow, Spec};
 
 type Settings = Vec<(String, String)>;
@@ -48,16 +48,8 @@ impl PlanError {
             Self::Invalid(problems) => WorkerError::Invalid { name, problems },
             other => WorkerError::Invalid {
                 name,
-                problems: vec![other.story()],
+                problems: vec![story(&other)],
             },
-        }
-    }
-
-    /// The error with its causes, in one line.
-    pub(crate) fn story(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(cause) => format!("{self}: {cause}"),
-            None => self.to_string(),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Board, TaskReport};
 use super::{Order, Plan, Shared, backoff, plan};
 use crate::delivery::{Careful, TaskContext, TaskError, direct, sink, source};
+use crate::error::story;
 use crate::spec::{Flow, Spec};
 use crate::status::State;
 
@@ -214,7 +215,7 @@ impl Supervisor {
                     .then(|| backoff::pause(restart, self.plan_failures, self.seed()))
                     .flatten();
                 self.plan_due = pause.map(|pause| Instant::now() + pause);
-                let story = error.story();
+                let story = story(&error);
                 tracing::error!(connector = %self.spec.name, error = story, "the connector cannot be planned");
                 self.board
                     .connector(State::Failed, Some(format!("{story}; {}", next_try(pause))));
@@ -257,7 +258,7 @@ impl Supervisor {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(connector = %self.spec.name, error = error.story(), "the tasks could not be planned anew; the present ones go on");
+                tracing::warn!(connector = %self.spec.name, error = story(&error), "the tasks could not be planned anew; the present ones go on");
             }
         }
     }
@@ -348,7 +349,7 @@ impl Supervisor {
             Err(error) => error,
         };
         let (story, last) = match &error {
-            Some(error) => (error.story(), error.final_word()),
+            Some(error) => (story(error), error.final_word()),
             None => (
                 "the task ended by a fault in the worker itself; see its log".to_owned(),
                 false,

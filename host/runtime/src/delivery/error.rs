@@ -74,19 +74,4 @@ impl TaskError {
             other => matches!(other, Self::OffsetLost(_)),
         }
     }
-
-    /// The whole story in one line per cause.
-    pub(crate) fn story(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let next = error.to_string();
-            if !text.ends_with(&next) {
-                text.push_str(": ");
-                text.push_str(&next);
-            }
-            cause = error.source();
-        }
-        text
-    }
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_convert::{Converter, converter};
+use connect_convert::{Converter, converter, settings_of};
 use connect_plugins::Catalogue;
 use connect_sandbox::{OptionKind, Plugin, Role};
 
 use super::keys::{self, Treatment};
 use super::{Flow, OffsetLost, QueueBy, Sizes, Spec, StartAt, options};
+use crate::error::story;
 use crate::settings::ConverterDefault;
 
 /// What a connector takes from the worker where it says nothing itself.
@@ -274,6 +275,8 @@ impl Reader<'_> {
         is_key: bool,
     ) -> Option<Arc<dyn Converter>> {
         let prefix = format!("{key}.");
+        let class = self.config.get(key).unwrap_or(&default.class).clone();
+        self.check_converter_keys(key, class.trim());
         let own = self.config.iter().filter_map(|(name, value)| {
             name.strip_prefix(&prefix)
                 .map(|bare| (bare.to_owned(), value.clone()))
@@ -286,8 +289,24 @@ impl Reader<'_> {
                 converter(&default.class, &settings, is_key)
             }
         };
-        made.map_err(|error| self.problems.push(format!("`{key}`: {error}")))
+        made.map_err(|error| self.problems.push(format!("`{key}`: {}", story(&error))))
             .ok()
+    }
+
+    /// Settings a converter does not have. Under our own names the converter itself refuses them;
+    /// under a Java name it ignores them, so they are told.
+    fn check_converter_keys(&mut self, key: &str, class: &str) {
+        let Some(known) = settings_of(class) else {
+            return;
+        };
+        let prefix = format!("{key}.");
+        let unknown = self.config.keys().filter(|name| {
+            name.strip_prefix(&prefix)
+                .is_some_and(|bare| !known.contains(&bare))
+        });
+        self.warnings.extend(
+            unknown.map(|name| format!("`{name}` has no effect: `{class}` has no such setting")),
+        );
     }
 
     fn direct_sink(&mut self, catalogue: &Catalogue) -> Option<Plugin> {

@@ -16,6 +16,7 @@ use super::mirror::Mirror;
 use super::reader::{Fetched, Note, Source};
 use super::seat::Seat;
 use crate::delivery::{Careful, TaskContext, TaskError, find_or_create};
+use crate::error::story;
 use crate::failpoint::{self, Point};
 use crate::guest::{Failed, SinkGuest};
 use crate::spec::{Flow, OffsetLost, StartAt};
@@ -175,7 +176,7 @@ impl Job<'_> {
                 Ok(Ok(())) => {}
                 Ok(Err(failed)) => {
                     let error = failed.at(self.ctx.who());
-                    tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, error = %error.story(), "close failed");
+                    tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, error = %story(&error), "close failed");
                 }
                 Err(_) => {
                     tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, "close did not end in time")

@@ -17,6 +17,7 @@ use super::lanes::{Landed, Lanes};
 use super::resume::StoredPoints;
 use super::tracker::Tracker;
 use crate::delivery::{TaskContext, TaskError, find_or_create};
+use crate::error::story;
 use crate::failpoint::{self, Point};
 use crate::guest::{Answer, Failed, SourceGuest};
 
@@ -112,7 +113,7 @@ pub(crate) async fn close(ctx: &TaskContext, guest: &SourceGuest) {
         Ok(Ok(())) => {}
         Ok(Err(failed)) => {
             let error = failed.at(ctx.who());
-            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %error.story(), "close failed");
+            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %story(&error), "close failed");
         }
         Err(_) => {
             tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time")

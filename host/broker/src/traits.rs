@@ -16,7 +16,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A RocketMQ cluster: topics, queues, messages and group offsets.
 ///
 /// Every method may fail with [`BrokerError::Unreachable`] while the cluster is away; such a call
-/// takes at most about two seconds, during which it waits for the next attempt to connect, so that a
+/// takes at most about three seconds, during which it waits for the next attempt to connect, so that a
 /// caller that simply tries again is paced. The first call after the cluster is back succeeds.
 ///
 /// Dropping a future abandons the operation. For everything but [`Broker::pull`] the broker may

@@ -4,6 +4,9 @@
 //! away as a whole when its connection fails, because the client's own circuit breaker would block
 //! the address for 30 s after five failed connects. Here is no knowledge of what is sent.
 //!
+//! When a connection ends, the client lets the requests in progress on it wait for their timeout,
+//! which is half a minute for a long poll. So whoever notices the end calls [`Session::end`].
+//!
 //! The client's handles serialise their calls, so each call in progress has a handle of its own;
 //! handles of one instance share its connection. An instance admits 512 requests in progress and
 //! refuses the next at once, hence the bounds below.
@@ -20,7 +23,7 @@ use rocketmq_observability::TelemetryHandle;
 use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
 use rocketmq_runtime::RuntimeContext;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -153,13 +156,22 @@ impl Clients {
     }
 }
 
+/// Why an endpoint cannot be used.
+pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
 /// Why a request got no answer.
 #[derive(Debug)]
 pub(super) enum NoAnswer {
     /// The client has too much in progress; the connection is fine.
     Saturated,
     /// The connection is not to be used any more.
-    Failed(ClientError),
+    Failed(Cause),
+}
+
+impl From<ClientError> for NoAnswer {
+    fn from(error: ClientError) -> Self {
+        Self::Failed(Arc::new(error))
+    }
 }
 
 /// The clients to one address, from a successful connect to the first failure.
@@ -168,6 +180,9 @@ pub(super) struct Session {
     instances: Mutex<Instances>,
     calls: Semaphore,
     proven: AtomicBool,
+    /// Cancelled when the connections are known to be gone.
+    ended: CancellationToken,
+    ended_by: OnceLock<Cause>,
 }
 
 #[derive(Default)]
@@ -200,10 +215,30 @@ impl Session {
             instances: Mutex::default(),
             calls: Semaphore::new(CALLS_AT_ONCE),
             proven: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+            ended_by: OnceLock::new(),
         })
     }
 
-    /// Whether it ever got an answer.
+    /// Ends every request in progress, since no answer can come any more, and lets the clients go.
+    pub(super) fn end(&self, cause: Cause) {
+        // The first cause is the one that counts.
+        drop(self.ended_by.set(cause));
+        self.ended.cancel();
+        self.retire();
+    }
+
+    /// Cancelled when this session has ended.
+    pub(super) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// Notes that it was of use.
+    pub(super) fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ever was of use.
     pub(super) fn proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
     }
@@ -211,6 +246,25 @@ impl Session {
     /// Sends a request and waits for its answer. Dropping the future abandons it: a late answer
     /// is thrown away by the client, and the connection can be used on.
     pub(super) async fn invoke(
+        self: &Arc<Self>,
+        lane: Lane,
+        address: &CheetahString,
+        request: RemotingCommand,
+        timeout: Duration,
+    ) -> Result<RemotingCommand, NoAnswer> {
+        let answer = self.answer(lane, address, request, timeout);
+        tokio::select! {
+            answer = answer => answer,
+            () = self.ended.cancelled() => Err(NoAnswer::Failed(self.cause())),
+        }
+    }
+
+    fn cause(&self) -> Cause {
+        let cause = self.ended_by.get().cloned();
+        cause.unwrap_or_else(|| Arc::new(std::io::Error::other("the connection was given up")))
+    }
+
+    async fn answer(
         self: &Arc<Self>,
         lane: Lane,
         address: &CheetahString,
@@ -226,20 +280,17 @@ impl Session {
             ),
             Lane::Polls => None,
         };
-        let lease = self.lease(lane).await.map_err(NoAnswer::Failed)?;
+        let lease = self.lease(lane).await?;
         let Some(handle) = lease.handle.as_ref() else {
             return Err(NoAnswer::Saturated);
         };
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         match Box::pin(handle.invoke_remoting(address, request, millis)).await {
-            Ok(response) => {
-                self.proven.store(true, Ordering::Relaxed);
-                Ok(response)
-            }
+            Ok(response) => Ok(response),
             Err(error) if error.is(&rocketmq_error::TRANSPORT_ADMISSION_QUEUE_SATURATED) => {
                 Err(NoAnswer::Saturated)
             }
-            Err(error) => Err(NoAnswer::Failed(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -341,8 +392,8 @@ impl Session {
         Err(ClientError::shutting_down())
     }
 
-    /// Lets every client go; those in use follow when their call ends.
-    pub(super) fn retire(&self) {
+    /// Lets every client go.
+    fn retire(&self) {
         let mut instances = lock(&self.instances);
         instances.retired = true;
         let calls = std::mem::take(&mut instances.calls);
@@ -355,6 +406,13 @@ impl Session {
                 .flat_map(|i| i.idle)
                 .collect(),
         );
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // One that was never used, because the call that opened it was dropped.
+        self.retire();
     }
 }
 

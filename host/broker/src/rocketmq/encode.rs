@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(read.len(), 2);
         let property = |at: usize, name: &'static str| {
             read[at]
-                .property(&name.to_owned().into())
+                .property(&cheetah_string::CheetahString::from_slice(name))
                 .map(|value| value.to_string())
         };
         assert_eq!(read[0].get_body().unwrap(), &first.body);

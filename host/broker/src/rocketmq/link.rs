@@ -3,25 +3,37 @@
 //! The client blocks an address for 30 s after five failed connects, and connecting through it
 //! costs far more than asking TCP. So while an endpoint is away nobody touches the client: one
 //! caller at a time probes with a plain TCP connect, paced from 50 ms up to 1 s, and the others
-//! wait for its result. When TCP answers, a new [`Session`] is made, with a breaker of its own.
-//! Never waits longer than one pace and one probe; trying again is the caller's business.
+//! wait for its result. When TCP answers, a new [`Session`] is made, with a breaker of its own, and
+//! used once it has answered.
+//!
+//! The probe's connection is kept beside the session and watched: when the endpoint goes, it ends
+//! at once, while the client would let requests in progress wait for their timeouts. It says
+//! nothing, so it is renewed before the endpoint takes it for idle.
+//!
+//! Never waits longer than one pace, one connect and one answer; trying again is the caller's business.
 
-use super::client::{Clients, Lane, NoAnswer, Session};
+use super::client::{Cause, Clients, Lane, NoAnswer, Session};
 use super::sync::lock;
 use crate::error::BrokerError;
 use cheetah_string::CheetahString;
+use rocketmq_protocol::code::request_code::RequestCode;
+use rocketmq_protocol::protocol::header::get_min_offset_request_header::GetMinOffsetRequestHeader;
 use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// How long a TCP connect may take.
+/// How long a TCP connect may take, and the first answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest pause between two probes; with it the endpoint is in use again within two seconds of
 /// its return.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// How long a watched connection is kept. Brokers end idle ones after 120 s by default.
+const WATCH_FOR: Duration = Duration::from_secs(20);
+const WATCH_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// Whether a call waits for the next probe of an endpoint that is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +42,6 @@ pub(super) enum Patience {
     /// Fail at once while no probe is due: for callers who have something else to go by.
     Now,
 }
-
-type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 pub(super) struct Link {
     /// For messages: "broker a at 127.0.0.1:10911".
@@ -52,6 +62,8 @@ struct State {
     rounds: u64,
     not_before: Option<Instant>,
     cause: Option<Cause>,
+    /// How long to keep a watched connection, where [`WATCH_FOR`] turned out too long.
+    watch_for: Option<Duration>,
 }
 
 impl Link {
@@ -67,7 +79,7 @@ impl Link {
 
     /// Sends a request and waits for its answer, whatever its code.
     pub(super) async fn call(
-        &self,
+        self: &Arc<Self>,
         step: &'static str,
         lane: Lane,
         patience: Patience,
@@ -77,15 +89,17 @@ impl Link {
         let answer = async {
             let session = self.session(step, patience).await?;
             match session.invoke(lane, &self.address, request, timeout).await {
-                Ok(response) => Ok(response),
+                Ok(response) => {
+                    session.prove();
+                    Ok(response)
+                }
                 Err(NoAnswer::Saturated) => Err(BrokerError::Busy {
                     step,
                     what: self.what.clone(),
                     code: 0,
                     remark: "too many requests in progress".to_owned(),
                 }),
-                Err(NoAnswer::Failed(error)) => {
-                    let cause: Cause = Arc::new(error);
+                Err(NoAnswer::Failed(cause)) => {
                     self.session_failed(&session, &cause);
                     Err(self.unreachable(step, cause))
                 }
@@ -106,18 +120,20 @@ impl Link {
             () = self.clients.closed().cancelled() => return Err(BrokerError::Closed { step }),
             connected = connecting => connected,
         };
-        connected.map_err(|cause| self.unreachable(step, cause))
+        connected
+            .map(drop)
+            .map_err(|cause| self.unreachable(step, cause))
     }
 
     pub(super) fn retire(&self) {
         let session = lock(&self.state).session.take();
         if let Some(session) = session {
-            session.retire();
+            session.end(Arc::new(std::io::Error::other("closed")));
         }
     }
 
     async fn session(
-        &self,
+        self: &Arc<Self>,
         step: &'static str,
         patience: Patience,
     ) -> Result<Arc<Session>, BrokerError> {
@@ -146,13 +162,8 @@ impl Link {
         if let Some(at) = not_before {
             tokio::time::sleep_until(at).await;
         }
-        match self.connect().await {
-            Ok(()) => {
-                let session = Session::new(Arc::clone(&self.clients));
-                lock(&self.state).session = Some(Arc::clone(&session));
-                tracing::debug!(endpoint = %self.what, "connected");
-                Ok(session)
-            }
+        match self.open().await {
+            Ok(session) => Ok(session),
             Err(cause) => {
                 let mut state = lock(&self.state);
                 if state.failures == 0 {
@@ -165,9 +176,67 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> Result<(), Cause> {
+    /// Connects, and asks one cheap question: an endpoint that is starting accepts connections
+    /// before it answers, and a real request would be lost for its whole timeout.
+    async fn open(self: &Arc<Self>) -> Result<Arc<Session>, Cause> {
+        let stream = self.connect().await?;
+        let session = Session::new(Arc::clone(&self.clients));
+        // Whatever the answer is, it is one; a name server answers that it does not know this.
+        let header = GetMinOffsetRequestHeader {
+            topic: "rocketmq-connect".into(),
+            ..Default::default()
+        };
+        let question = RemotingCommand::create_request_command(RequestCode::GetMinOffset, header);
+        let answer = session
+            .invoke(Lane::Calls, &self.address, question, PROBE_TIMEOUT)
+            .await;
+        if let Err(NoAnswer::Failed(cause)) = answer {
+            session.end(Arc::clone(&cause));
+            return Err(cause);
+        }
+        let mut state = lock(&self.state);
+        state.session = Some(Arc::clone(&session));
+        let period = state.watch_for.unwrap_or(WATCH_FOR);
+        drop(state);
+        let watching = Arc::clone(self).watch(stream, Arc::clone(&session), period);
+        drop(tokio::spawn(watching));
+        tracing::debug!(endpoint = %self.what, "connected");
+        Ok(session)
+    }
+
+    /// Ends the session when the endpoint ends the connection or takes no new one.
+    async fn watch(
+        self: Arc<Self>,
+        mut stream: TcpStream,
+        session: Arc<Session>,
+        period: Duration,
+    ) {
+        loop {
+            let since = Instant::now();
+            tokio::select! {
+                () = session.ended().cancelled() => return,
+                ended = stream.read_u8() => {
+                    self.session_failed(&session, &ended_by_peer(ended));
+                    // An endpoint that is there all the same ends idle connections sooner than
+                    // expected; from now on it is asked sooner.
+                    if self.connect().await.is_ok() {
+                        let sooner = (since.elapsed() / 2).max(WATCH_AT_LEAST);
+                        lock(&self.state).watch_for = Some(sooner.min(period));
+                    }
+                    return;
+                }
+                () = tokio::time::sleep(period) => {}
+            }
+            match self.connect().await {
+                Ok(renewed) => stream = renewed,
+                Err(cause) => return self.session_failed(&session, &cause),
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<TcpStream, Cause> {
         match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(self.address.as_str())).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(Arc::new(error)),
             Err(elapsed) => Err(Arc::new(elapsed)),
         }
@@ -194,7 +263,7 @@ impl Link {
             state.failed(Arc::clone(cause));
         }
         drop(state);
-        failed.retire();
+        failed.end(Arc::clone(cause));
     }
 
     fn still_away(&self, step: &'static str, state: &State) -> BrokerError {
@@ -212,6 +281,14 @@ impl Link {
             source,
         }
     }
+}
+
+/// Endpoints never speak first, so reading from one only ever ends.
+fn ended_by_peer(read: std::io::Result<u8>) -> Cause {
+    Arc::new(match read {
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => error,
+        _ => std::io::Error::other("it ended the connection"),
+    })
 }
 
 impl State {

@@ -188,3 +188,6 @@ impl Broker for RocketMq {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,7 +120,10 @@ impl RocketMq {
                 }
                 Ok(Some(Pulled::Above { max }))
             }
-            _ => Err(about.error(&response)),
+            _ => {
+                self.check_queue(&about, queue)?;
+                Err(about.error(&response))
+            }
         }
     }
 }

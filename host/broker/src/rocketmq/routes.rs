@@ -309,6 +309,18 @@ impl RocketMq {
         Arc::clone(link)
     }
 
+    /// Refuses a queue that its topic is known not to have. Brokers answer this in many ways, with
+    /// a success among them.
+    pub(super) fn check_queue(&self, about: &About<'_>, queue: &Queue) -> Result<(), BrokerError> {
+        if self.routes.has(queue) == Some(false) {
+            return Err(BrokerError::NoQueue {
+                step: about.step,
+                queue: queue.clone(),
+            });
+        }
+        Ok(())
+    }
+
     /// Sends a request to a queue's broker. When it cannot be reached, looks whether it has
     /// moved, so that the next call finds it.
     pub(super) async fn call_queue(

@@ -4,7 +4,7 @@
 use super::RocketMq;
 use super::client::Lane;
 use super::encode;
-use super::errors::About;
+use super::errors::{About, code};
 use crate::error::BrokerError;
 use crate::message::{MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, Outgoing};
 use connect_record::Queue;
@@ -32,6 +32,9 @@ impl RocketMq {
         let response = self
             .call_queue(&about, queue, Lane::Calls, request, timeout)
             .await?;
+        if response.code() != code::SUCCESS {
+            self.check_queue(&about, queue)?;
+        }
         let first = about.offset(&about.success(response)?, "queueOffset")?;
         self.ends.reaches(queue, first + count);
         Ok(first)

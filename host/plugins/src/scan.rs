@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use connect_sandbox::{LoadError, Sandbox};
+use tokio::io::AsyncReadExt as _;
 
 use crate::catalogue::Entry;
 
@@ -90,11 +91,17 @@ fn wasm_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Loads one file.
+/// Loads one file. A file over the limit is not read.
 pub(crate) async fn load(sandbox: &Sandbox, path: PathBuf) -> Result<Entry, ScanProblem> {
-    let bytes = match tokio::fs::read(&path).await {
+    let bytes = match read(&path, sandbox.max_component_bytes()).await {
         Ok(bytes) => bytes,
-        Err(source) => return Err(ScanProblem::File { path, source }),
+        Err(Unread::File(source)) => return Err(ScanProblem::File { path, source }),
+        Err(Unread::TooLarge(source)) => {
+            return Err(ScanProblem::Load {
+                path,
+                source: Box::new(source),
+            });
+        }
     };
     match sandbox.load(&path.to_string_lossy(), bytes).await {
         Ok(plugin) => Ok(Entry { plugin, path }),
@@ -103,6 +110,30 @@ pub(crate) async fn load(sandbox: &Sandbox, path: PathBuf) -> Result<Entry, Scan
             source: Box::new(source),
         }),
     }
+}
+
+enum Unread {
+    File(io::Error),
+    TooLarge(LoadError),
+}
+
+async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
+    let file = tokio::fs::File::open(path).await.map_err(Unread::File)?;
+    let bytes = file.metadata().await.map_err(Unread::File)?.len();
+    if bytes > limit {
+        return Err(Unread::TooLarge(LoadError::TooLarge {
+            file: path.to_string_lossy().into(),
+            bytes,
+            limit,
+        }));
+    }
+    let mut content = Vec::new();
+    // It may grow while it is read; one byte more than the limit is enough for it to be refused.
+    file.take(limit + 1)
+        .read_to_end(&mut content)
+        .await
+        .map_err(Unread::File)?;
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -131,6 +162,22 @@ mod tests {
             problems[0].to_string().contains("missing"),
             "{}",
             problems[0]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_over_the_limit_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 40).unwrap();
+        let Err(Unread::TooLarge(error)) = read(file.path(), 1 << 20).await else {
+            panic!("read it")
+        };
+        assert!(error.to_string().contains("1099511627776 bytes"), "{error}");
+        file.as_file().set_len(1 << 20).unwrap();
+        assert!(
+            read(file.path(), 1 << 20)
+                .await
+                .is_ok_and(|bytes| bytes.len() == 1 << 20)
         );
     }
 }

@@ -89,7 +89,7 @@ fn queue(of: &records::QueueResult) -> Queue {
 impl records::Host for State {}
 
 impl log::Host for State {
-    async fn write(&mut self, level: log::Level, message: String) {
+    fn write(&mut self, level: log::Level, message: String) {
         let level = match level {
             log::Level::Trace => Level::Trace,
             log::Level::Debug => Level::Debug,
@@ -119,7 +119,7 @@ impl source_context::Host for State {
             .collect()
     }
 
-    async fn reconfigure(&mut self) {
+    fn reconfigure(&mut self) {
         if let Context::Source(source) = &self.context {
             source.reconfigure();
         }
@@ -127,7 +127,7 @@ impl source_context::Host for State {
 }
 
 impl sink_context::Host for State {
-    async fn assignment(&mut self) -> Vec<records::QueueResult> {
+    fn assignment(&mut self) -> Vec<records::QueueResult> {
         let queues = self
             .sink()
             .map(|sink| sink.assignment())
@@ -142,7 +142,7 @@ impl sink_context::Host for State {
             .collect()
     }
 
-    async fn seek(&mut self, of: records::QueueResult, offset: u64) {
+    fn seek(&mut self, of: records::QueueResult, offset: u64) {
         if let Context::Sink(_, seeks) = &mut self.context
             && !seeks.note(queue(&of), offset)
         {
@@ -154,15 +154,32 @@ impl sink_context::Host for State {
         }
     }
 
-    async fn pause(&mut self, queues: Vec<records::QueueResult>) {
+    fn pause(&mut self, queues: Vec<records::QueueResult>) {
         if let Some(sink) = self.sink() {
             sink.pause(queues.iter().map(queue).collect());
         }
     }
 
-    async fn resume(&mut self, queues: Vec<records::QueueResult>) {
+    fn resume(&mut self, queues: Vec<records::QueueResult>) {
         if let Some(sink) = self.sink() {
             sink.resume(queues.iter().map(queue).collect());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_seek_of_a_queue_counts_and_their_number_is_bounded() {
+        let mut seeks = Seeks::default();
+        for id in 0..SEEKS as i32 {
+            assert!(seeks.note(Queue::new("t", "b", id), 1));
+        }
+        assert!(!seeks.note(Queue::new("t", "b", -1), 1));
+        assert!(seeks.note(Queue::new("t", "b", 0), 2));
+        assert_eq!(seeks.0.len(), SEEKS);
+        assert_eq!(seeks.0.get(&Queue::new("t", "b", 0)), Some(&2));
     }
 }

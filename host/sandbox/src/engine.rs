@@ -69,6 +69,11 @@ impl Sandbox {
         })
     }
 
+    /// Largest file that [`Self::load`] accepts, in bytes; whoever reads files need not read more.
+    pub fn max_component_bytes(&self) -> u64 {
+        self.shared.settings.max_component_bytes
+    }
+
     /// Makes a plugin of the bytes of a file. Compiles them unless the cache has them, and runs the
     /// plugin's description of itself, without access to anything and under tight limits. The name
     /// of the file is for messages only. Needs a tokio runtime with time.

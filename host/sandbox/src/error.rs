@@ -30,6 +30,9 @@ impl fmt::Display for Problem {
 }
 
 fn joined(problems: &[Problem]) -> String {
+    if problems.is_empty() {
+        return "it does not say why".to_owned();
+    }
     problems
         .iter()
         .map(Problem::to_string)

@@ -83,3 +83,38 @@ impl fmt::Display for Role {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use connect_rows::Parts;
+
+    fn shared<T: Send + Sync + 'static>() {}
+    fn owned<T: Send + 'static>() {}
+    fn spawnable(_: impl Send) {}
+
+    /// Never called: it compiles, which is all it is for.
+    async fn calls_can_be_spawned(
+        source: &mut SourceInstance,
+        sink: &mut SinkInstance,
+        parts: &Parts,
+    ) {
+        spawnable(source.open(&[]));
+        spawnable(source.poll(1, 1, std::time::Duration::ZERO));
+        spawnable(sink.open(&[], &[]));
+        spawnable(sink.put(parts));
+        spawnable(sink.flush());
+    }
+
+    #[test]
+    fn plugins_are_shared_between_threads_and_instances_move_between_them() {
+        shared::<Sandbox>();
+        shared::<Plugin>();
+        shared::<CallError>();
+        shared::<LoadError>();
+        owned::<SourceInstance>();
+        owned::<SinkInstance>();
+        owned::<TransformInstance>();
+        let _ = calls_can_be_spawned;
+    }
+}

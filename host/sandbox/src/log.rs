@@ -111,6 +111,10 @@ impl PluginLog {
             if origin == "stderr" {
                 state.remember(line);
             }
+            // Lines that nobody sees cost nothing, so they do not use up the limit either.
+            if !level.is_seen() {
+                return;
+            }
             state.bucket.take(Instant::now())
         };
         let Some(dropped) = dropped else { return };
@@ -168,6 +172,19 @@ impl State {
         }
         self.last
             .push_back(text::plain(&text::cut(line, LAST_LINE_BYTES)));
+    }
+}
+
+impl Level {
+    /// Whether anyone listens to lines of this level.
+    fn is_seen(self) -> bool {
+        match self {
+            Self::Trace => tracing::enabled!(target: "plugin", tracing::Level::TRACE),
+            Self::Debug => tracing::enabled!(target: "plugin", tracing::Level::DEBUG),
+            Self::Info => tracing::enabled!(target: "plugin", tracing::Level::INFO),
+            Self::Warn => tracing::enabled!(target: "plugin", tracing::Level::WARN),
+            Self::Error => tracing::enabled!(target: "plugin", tracing::Level::ERROR),
+        }
     }
 }
 

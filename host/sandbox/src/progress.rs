@@ -2,10 +2,10 @@
 //! bookkeeping, so that it can be tested without a guest.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map;
 
 use connect_record::{Queue, QueueOffset};
-use connect_rows::Parts;
+use connect_rows::{Entry, Parts};
 
 /// The queues of a sink, each with the next offset after the last record it was given.
 #[derive(Debug, Default)]
@@ -42,15 +42,12 @@ impl Progress {
     /// is the worker's own.
     pub(crate) fn given(&mut self, parts: &Parts) {
         let mut last: Vec<Option<u64>> = vec![None; parts.partitions.len()];
-        for row in parts
+        let rows = parts
             .entries
-            .chunks_exact((parts.entry_size as usize).max(1))
-        {
-            let Some((partition, offset)) = place(row) else {
-                continue;
-            };
-            if let Some(last) = last.get_mut(partition) {
-                *last = (*last).max(Some(offset));
+            .chunks_exact((parts.entry_size as usize).max(1));
+        for entry in rows.filter_map(Entry::of) {
+            if let Some(last) = last.get_mut(usize::from(entry.partition())) {
+                *last = (*last).max(Some(entry.offset()));
             }
         }
         for (partition, last) in parts.partitions.iter().zip(last) {
@@ -76,16 +73,16 @@ impl Progress {
             asked.iter().map(|offset| (&offset.queue, false)).collect();
         for given in answer {
             match open.entry(&given.queue) {
-                Entry::Vacant(_) => {
+                btree_map::Entry::Vacant(_) => {
                     return Err(format!(
                         "a start for queue {}, which was not given",
                         given.queue
                     ));
                 }
-                Entry::Occupied(seen) if *seen.get() => {
+                btree_map::Entry::Occupied(seen) if *seen.get() => {
                     return Err(format!("two starts for queue {}", given.queue));
                 }
-                Entry::Occupied(mut first) => *first.get_mut() = true,
+                btree_map::Entry::Occupied(mut first) => *first.get_mut() = true,
             }
         }
         self.assign(asked);
@@ -135,13 +132,6 @@ impl Progress {
             .copied()
             .ok_or_else(|| format!("queue {queue} is not one of its own"))
     }
-}
-
-/// Partition and offset of an entry row.
-fn place(row: &[u8]) -> Option<(usize, u64)> {
-    let partition = u16::from_le_bytes(*row.get(2..)?.first_chunk()?);
-    let offset = u64::from_le_bytes(*row.get(8..)?.first_chunk()?);
-    Some((partition.into(), offset))
 }
 
 /// A queue from the name its partition has in a sink's batch.

@@ -139,7 +139,7 @@ impl SinkInstance {
         self.settle();
         let refused = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))?;
         self.progress.given(batch);
-        let records = batch.entries.len() / (batch.entry_size as usize).max(1);
+        let records = batch.records();
         rejected(refused, records).map_err(|reason| self.guest.answer(CALL, reason))
     }
 

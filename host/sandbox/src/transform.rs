@@ -54,7 +54,7 @@ impl TransformInstance {
     /// breaks the interface. After a [`CallError::Retriable`] the same batch may be given again.
     pub async fn apply(&mut self, batch: &Parts) -> Result<Applied, CallError> {
         const CALL: &str = "apply";
-        let inputs = batch.entries.len() / (batch.entry_size as usize).max(1);
+        let inputs = batch.records();
         let call = self.guest.begin(CALL)?;
         let lent = Lent::new(batch);
         let outcome = call

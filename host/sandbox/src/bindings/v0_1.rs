@@ -38,7 +38,8 @@ wasmtime::component::bindgen!({
     ",
     world: "rocketmq:connect-host/everything",
     ownership: Borrowing { duplicate_if_necessary: true },
-    imports: { default: async },
+    // The others answer at once; an async one costs a future on every call.
+    imports: { "rocketmq:connect/source-context.resume-points": async },
     exports: { default: async },
     require_store_data_send: true,
 });

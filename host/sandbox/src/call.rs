@@ -280,6 +280,115 @@ impl<E> fmt::Debug for Guest<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmtime::Engine;
+    use wasmtime::component::Component;
+
+    use crate::config::engine_config;
+
+    /// Makes an instance of a component without exports that holds this core module.
+    async fn instantiate(module: &str, limits: &Limits) -> Result<Guest<()>, CallError> {
+        let engine = Engine::new(&engine_config()).unwrap();
+        let text =
+            format!("(component (core module $m {module}) (core instance (instantiate $m)))");
+        let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let pre = crate::linker::linker(&engine)
+            .unwrap()
+            .instantiate_pre(&component)
+            .unwrap();
+        let ticker = Arc::new(Ticker::start(engine.weak(), Duration::from_millis(1)).unwrap());
+        let origin = Origin {
+            pre,
+            ticker,
+            hostcall_bytes: 1 << 20,
+        };
+        let who = Who {
+            plugin: "p".into(),
+            connector: "".into(),
+            task: 0,
+        };
+        let birth = Birth {
+            who,
+            limits,
+            access: &Access::default(),
+            context: Context::Nobody,
+        };
+        Guest::new(&origin, birth, |_, _| Ok(())).await
+    }
+
+    #[tokio::test]
+    async fn what_an_instance_is_made_of_has_limits() {
+        let limits = Limits {
+            call_cpu: Duration::from_millis(100),
+            ..Limits::default()
+        };
+        instantiate("(memory 10) (table 1000 funcref)", &limits)
+            .await
+            .unwrap();
+
+        let table = instantiate("(table 100001 funcref)", &limits)
+            .await
+            .unwrap_err();
+        let what = "table elements";
+        assert!(
+            matches!(table, CallError::Memory { what: found, asked: 100_001, .. } if found == what),
+            "{table:?}"
+        );
+        let memory = instantiate("(memory 4097)", &limits).await.unwrap_err();
+        assert!(
+            memory.to_string().ends_with("the limit is 256 MiB"),
+            "{memory}"
+        );
+        let memories = instantiate(&"(memory 1)".repeat(11), &limits)
+            .await
+            .unwrap_err();
+        let CallError::Host { source, .. } = &memories else {
+            panic!("{memories:?}")
+        };
+        assert!(source.to_string().contains("memory count"), "{source}");
+        let spin = instantiate("(func $f (loop br 0)) (start $f)", &limits)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                spin,
+                CallError::Cpu {
+                    call: INSTANTIATE,
+                    ..
+                }
+            ),
+            "{spin:?}"
+        );
+    }
+
+    /// An earlier refusal must not be taken for the cause of a later trap.
+    #[tokio::test]
+    async fn each_call_begins_with_a_clean_slate() {
+        use wasmtime::ResourceLimiter;
+        let mut guest = instantiate("", &Limits::default()).await.unwrap();
+        guest
+            .store
+            .data_mut()
+            .limiter
+            .memory_growing(0, 1 << 40, None)
+            .unwrap();
+        guest
+            .store
+            .data()
+            .log
+            .write(crate::log::Level::Warn, "stderr", "earlier");
+        let call = guest.begin("poll").unwrap();
+        let trap = || async {
+            Err::<(), _>(wasmtime::Error::from(
+                wasmtime::Trap::UnreachableCodeReached,
+            ))
+        };
+        let outcome = call.run(trap()).await;
+        let error = guest.end(&call, outcome).unwrap_err();
+        assert!(
+            matches!(error, CallError::Trap { said: None, .. }),
+            "{error:?}"
+        );
+    }
 
     #[test]
     fn budgets_are_whole_ticks_and_never_nothing() {

@@ -171,7 +171,7 @@ pub enum CallError {
         cause: String,
     },
     /// The worker could not do its part.
-    #[error("plugin `{plugin}`: {step} for `{call}` failed")]
+    #[error("plugin `{plugin}`: {step} failed")]
     Host {
         /// The plugin.
         plugin: Arc<str>,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::call::INSTANTIATE;
 use crate::error::CallError;
 use crate::limits::Limits;
 use crate::state::State;
@@ -86,7 +87,13 @@ pub(crate) fn name(
             said,
             backtrace,
         },
-        // No guest code on the stack: the answer could not be read.
+        // No guest code on the stack: there was nothing to call yet, or the answer cannot be read.
+        None if call == INSTANTIATE => CallError::Host {
+            plugin,
+            call,
+            step: "making an instance",
+            source: reason.into(),
+        },
         None => CallError::Answer {
             plugin,
             call,

@@ -1,13 +1,16 @@
 //! Looks for anything that was not granted and emits one record per thing: `name=what was seen`.
-//! Without grants every value must be `none`, `0` or an error.
+//! Without grants every value must be `0` or an error. With `network=true` it looks for sockets, which
+//! a worker that offers none answers with a trap.
 
-use std::io::Read;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use connect_sdk::{Batch, Connector, Description, Next, Result, Settings, Source, SourceContext};
+use connect_sdk::{
+    Batch, Connector, Description, Next, OptionSpec, Result, Settings, Source, SourceContext,
+};
 
 struct Probe {
+    network: bool,
     done: bool,
 }
 
@@ -18,41 +21,62 @@ fn seen<T>(found: std::io::Result<T>) -> String {
     )
 }
 
+fn surroundings() -> Vec<(&'static str, String)> {
+    let input = std::io::read_to_string(std::io::stdin()).map(|text| text.len());
+    vec![
+        ("environment", std::env::vars_os().count().to_string()),
+        ("arguments", std::env::args_os().count().to_string()),
+        (
+            "stdin",
+            input.map_or_else(
+                |error| format!("error: {:?}", error.kind()),
+                |length| length.to_string(),
+            ),
+        ),
+        ("root", seen(std::fs::read_dir("/"))),
+        ("here", seen(std::fs::read_dir("."))),
+        ("above", seen(std::fs::read_dir(".."))),
+        ("passwd", seen(std::fs::read("/etc/passwd"))),
+        ("write", seen(std::fs::write("probe.txt", "x"))),
+    ]
+}
+
+fn network() -> Vec<(&'static str, String)> {
+    vec![
+        ("connect", seen(TcpStream::connect(("127.0.0.1", 80)))),
+        ("listen", seen(TcpListener::bind(("127.0.0.1", 0)))),
+        ("udp", seen(UdpSocket::bind(("127.0.0.1", 0)))),
+        ("resolve", seen(("localhost", 80).to_socket_addrs())),
+    ]
+}
+
 impl Connector for Probe {
     fn describe() -> Description {
-        Description::new("probe-source", env!("CARGO_PKG_VERSION"), "Looks around.")
+        Description::new("probe-source", env!("CARGO_PKG_VERSION"), "Looks around.").option(
+            OptionSpec::boolean("network")
+                .default(false)
+                .doc("look for sockets, not files"),
+        )
     }
 }
 
 impl Source for Probe {
-    fn open(_: &Settings, _: SourceContext) -> Result<Self> {
-        Ok(Self { done: false })
+    fn open(settings: &Settings, _: SourceContext) -> Result<Self> {
+        Ok(Self {
+            network: settings.boolean("network")?,
+            done: false,
+        })
     }
 
     fn poll(&mut self, batch: &mut Batch) -> Result<Next> {
         if std::mem::replace(&mut self.done, true) {
             return Ok(Next::After(Duration::from_secs(1)));
         }
-        let mut input = Vec::new();
-        let things = [
-            ("environment", std::env::vars_os().count().to_string()),
-            ("arguments", std::env::args_os().count().to_string()),
-            (
-                "stdin",
-                std::io::stdin()
-                    .read_to_end(&mut input)
-                    .map_or("none".into(), |read| read.to_string()),
-            ),
-            ("root", seen(std::fs::read_dir("/"))),
-            ("here", seen(std::fs::read_dir("."))),
-            ("above", seen(std::fs::read_dir(".."))),
-            ("passwd", seen(std::fs::read("/etc/passwd"))),
-            ("write", seen(std::fs::write("probe.txt", "x"))),
-            ("connect", seen(TcpStream::connect(("127.0.0.1", 80)))),
-            ("listen", seen(TcpListener::bind(("127.0.0.1", 0)))),
-            ("udp", seen(UdpSocket::bind(("127.0.0.1", 0)))),
-            ("resolve", seen(("localhost", 80).to_socket_addrs())),
-        ];
+        let things = if self.network {
+            network()
+        } else {
+            surroundings()
+        };
         for (name, what) in things {
             batch
                 .add()

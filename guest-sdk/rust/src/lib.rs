@@ -31,10 +31,7 @@
 //! use std::{fs, time::Duration};
 //! use connect_sdk::{Batch, Connector, Description, Need, Next, OptionSpec, Result, Settings, Source, SourceContext};
 //!
-//! struct Inbox {
-//!     directory: String,
-//!     last: String,
-//! }
+//! struct Inbox { directory: String, last: String }
 //!
 //! impl Connector for Inbox {
 //!     fn describe() -> Description {
@@ -88,23 +85,20 @@
 //!
 //! # A sink
 //!
-//! Counts the words it has seen and keeps the counts in a file. Nothing is committed before `flush`
-//! has returned, and `flush` replaces the file in one step, so a crash repeats at most what was put
-//! since.
+//! Keeps the latest value of each key in a file of that name. Writing a value twice does no harm, so
+//! it does not matter that the records since the last flush come again after a crash. `flush` returns
+//! when everything is on disk.
 //!
 //! ```
-//! use std::{collections::BTreeMap, fs};
+//! use std::{collections::BTreeSet, fs};
 //! use connect_sdk::{Connector, Description, Flushed, Need, OptionSpec, Records, Rejected, Result, Settings, Sink, SinkContext};
 //!
-//! struct WordCount {
-//!     directory: String,
-//!     counts: BTreeMap<String, u64>,
-//! }
+//! struct Latest { directory: String, written: BTreeSet<String> }
 //!
-//! impl Connector for WordCount {
+//! impl Connector for Latest {
 //!     fn describe() -> Description {
-//!         Description::new("word-count-sink", env!("CARGO_PKG_VERSION"), "Counts words into a file.")
-//!             .option(OptionSpec::text("directory").required().doc("where counts.txt is kept"))
+//!         Description::new("latest-sink", env!("CARGO_PKG_VERSION"), "Keeps the latest value of each key.")
+//!             .option(OptionSpec::text("directory").required().doc("where the values are kept"))
 //!     }
 //!
 //!     fn needs(settings: &Settings) -> Vec<Need> {
@@ -112,39 +106,45 @@
 //!     }
 //! }
 //!
-//! impl Sink for WordCount {
+//! impl Sink for Latest {
 //!     fn open(settings: &Settings, _: SinkContext) -> Result<Self> {
-//!         Ok(Self { directory: settings.text("directory")?.to_owned(), counts: BTreeMap::new() })
+//!         Ok(Self { directory: settings.text("directory")?.to_owned(), written: BTreeSet::new() })
 //!     }
 //!
 //!     fn put(&mut self, records: &Records<'_>) -> Result<Vec<Rejected>> {
 //!         let mut rejected = Vec::new();
 //!         for record in records.records() {
-//!             match std::str::from_utf8(record.value().unwrap_or_default()) {
-//!                 Ok(text) => text.split_whitespace().for_each(|word| *self.counts.entry(word.into()).or_default() += 1),
-//!                 Err(error) => rejected.push(Rejected::new(&record, error.to_string())),
+//!             let key = std::str::from_utf8(record.key().unwrap_or_default()).unwrap_or_default();
+//!             if key.is_empty() || !key.chars().all(char::is_alphanumeric) {
+//!                 rejected.push(Rejected::new(&record, "the key is not a plain name"));
+//!                 continue;
 //!             }
+//!             fs::write(format!("{}/{key}", self.directory), record.value().unwrap_or_default())?;
+//!             self.written.insert(key.to_owned());
 //!         }
 //!         Ok(rejected)
 //!     }
 //!
 //!     fn flush(&mut self) -> Result<Flushed> {
-//!         let lines: String = self.counts.iter().map(|(word, count)| format!("{count} {word}\n")).collect();
-//!         fs::write(format!("{}/counts.new", self.directory), lines)?;
-//!         fs::rename(format!("{}/counts.new", self.directory), format!("{}/counts.txt", self.directory))?;
+//!         for key in &self.written {
+//!             fs::File::open(format!("{}/{key}", self.directory))?.sync_all()?;
+//!         }
+//!         self.written.clear();
 //!         Ok(Flushed::all())
 //!     }
 //! }
 //!
-//! connect_sdk::register!(sink: WordCount);
+//! connect_sdk::register!(sink: Latest);
 //! #
 //! # use connect_sdk::testing::{record, SinkDriver};
-//! # let directory = std::env::temp_dir().join(format!("words-{}", std::process::id()));
+//! # let directory = std::env::temp_dir().join(format!("latest-{}", std::process::id()));
 //! # fs::create_dir_all(&directory)?;
-//! # let mut sink = SinkDriver::<WordCount>::open([("directory", directory.to_str().unwrap())])?;
-//! # assert_eq!(sink.put(&[record("to be or"), record(b"\xff".to_vec()), record("not to be")])?[0].index, 1);
+//! # let mut sink = SinkDriver::<Latest>::open([("directory", directory.to_str().unwrap())])?;
+//! # let batch = [record("1").key("a"), record("x").key("../b"), record("2").key("a"), record("no key")];
+//! # let rejected: Vec<u32> = sink.put(&batch)?.into_iter().map(|rejected| rejected.index).collect();
+//! # assert_eq!(rejected, [1, 3]);
 //! # sink.flush()?;
-//! # assert_eq!(fs::read_to_string(directory.join("counts.txt"))?, "2 be\n1 not\n1 or\n2 to\n");
+//! # assert_eq!(fs::read_to_string(directory.join("a"))?, "2");
 //! # fs::remove_dir_all(&directory)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

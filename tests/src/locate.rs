@@ -67,6 +67,15 @@ pub fn guests() -> Result<PathBuf> {
     }
 }
 
+/// The folder of compiled plugins that all workers under test share: compiling them anew for each
+/// takes longer than most tests.
+pub fn code_cache() -> PathBuf {
+    let target = profile()
+        .ok()
+        .and_then(|folder| folder.parent().map(Path::to_owned));
+    target.unwrap_or_else(std::env::temp_dir).join("code-cache")
+}
+
 fn beside(name: &str) -> Result<PathBuf> {
     let path = profile()?.join(name);
     if !path.is_file() {

@@ -171,10 +171,11 @@ impl Setup {
             .map(|folder| quoted(&folder.to_string_lossy()))
             .collect();
         format!(
-            "[worker]\ndirectory = \"data\"\nplugins = [{}]\n\n\
+            "[worker]\ndirectory = \"data\"\ncode-cache = {}\nplugins = [{}]\n\n\
              [rest]\nlisten = \"127.0.0.1:0\"\n\n\
              [broker]\nnamesrv = {}\n\n\
              [[grant]]\nplugin = \"*\"\nread-directory = [\".\"]\nwrite-directory = [\".\"]\n\n{}",
+            quoted(&locate::code_cache().to_string_lossy()),
             plugins.join(", "),
             quoted(&self.namesrv),
             self.extra,

@@ -145,7 +145,12 @@ fn answer(server: Server, worker: Worker, runtimes: &Runtimes) -> Rest {
 /// Loads every plugin that can be loaded, and says what is wrong with the others.
 async fn catalogue(settings: &Settings, runtimes: &Runtimes) -> Result<Catalogue, Failure> {
     let sandbox = Sandbox::new(SandboxSettings {
-        code_cache: Some(settings.directory.join("code")),
+        code_cache: Some(
+            settings
+                .code_cache
+                .clone()
+                .unwrap_or_else(|| settings.directory.join("code")),
+        ),
         max_component_bytes: settings.plugin_bytes,
         defaults: settings.limits.clone(),
         ..SandboxSettings::default()

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) id: String,
     /// Directory of the store, its key and the code cache.
     pub(crate) directory: PathBuf,
+    /// Directory of compiled plugins, where it is not `code` in `directory`.
+    pub(crate) code_cache: Option<PathBuf>,
     /// Directories with plugin files.
     pub(crate) plugins: Vec<PathBuf>,
     /// How long connectors may take to end after a signal.
@@ -78,6 +80,7 @@ impl Default for Settings {
         Self {
             id: "standalone-worker".to_owned(),
             directory: "data".into(),
+            code_cache: None,
             plugins: vec!["plugins".into()],
             shutdown_deadline: Duration::from_secs(30),
             plugin_bytes: 32 << 20,

@@ -58,6 +58,7 @@ fn worker(mut section: Section<'_, '_>, settings: &mut Settings) {
         &mut settings.directory,
         section.filled("directory").map(PathBuf::from),
     );
+    settings.code_cache = section.filled("code-cache").map(PathBuf::from);
     set(&mut settings.plugins, section.texts("plugins").map(paths));
     set(
         &mut settings.shutdown_deadline,

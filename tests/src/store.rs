@@ -68,6 +68,15 @@ impl Durable {
         self.offsets.get(&key).copied().unwrap_or(0)
     }
 
+    /// How many records of all its queues a sink need not read again.
+    pub fn committed(&self, connector: &str) -> u64 {
+        let own = self
+            .offsets
+            .iter()
+            .filter(|((name, ..), _)| name == connector);
+        own.map(|(_, next)| next).sum()
+    }
+
     /// The position of a source's partition, none before its first commit.
     pub fn position(&self, connector: &str, partition: &str) -> Option<&str> {
         let key = (connector.to_owned(), partition.to_owned());

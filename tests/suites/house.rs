@@ -74,7 +74,8 @@ fn every_plugin_made_for_a_test_has_one() -> Result<()> {
     let mut without = Vec::new();
     for manifest in files(&guests, "Cargo.toml")? {
         let folder = manifest.parent().context("a manifest in no folder")?;
-        if folder == guests || !folder.join("src").is_dir() {
+        // What is no component is only shared by the others.
+        if !std::fs::read_to_string(&manifest)?.contains("cdylib") {
             continue;
         }
         let name = folder

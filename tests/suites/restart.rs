@@ -124,6 +124,9 @@ fn a_deleted_connector_does_not_come_back() -> Result<()> {
         let worker = setup.start()?;
         create_pair(worker.rest()?, "some")?;
         arrives(&setup, "some", "one\n")?;
+        wait::until_true("the sink has committed", PATIENCE, || {
+            Ok(setup.durable()?.committed("some-sink") == 1)
+        })?;
         worker.rest()?.delete("some-source")?;
         worker.kill()?;
 

@@ -120,10 +120,15 @@ fn component_build(workspace: &Path, target: &Path, jobs: Option<u32>) -> Comman
     command
 }
 
+/// Where cargo leaves the components of a build.
+pub(crate) fn built(target: &Path) -> PathBuf {
+    target.join(TARGET).join("release")
+}
+
 /// Copies the components of a build to `to`, words joined by `-` as plugins are named. A component
 /// that has not changed is left alone, so that nobody sees a new file where there is none.
 fn place(target: &Path, to: &Path) -> Result<Vec<PathBuf>> {
-    let from = target.join(TARGET).join("release");
+    let from = built(target);
     fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
     let mut placed = Vec::new();
     let entries =

@@ -213,6 +213,8 @@ fn host_tests(folders: &Folders, jobs: Option<u32>, chosen: &[&str]) -> Result<C
     let mut command = cargo::cargo(&folders.root);
     command.args(["test", "--no-fail-fast"]).args(chosen);
     command.env("CONNECT_SKIPPED_TESTS", &skipped);
+    // Where cargo left the tests' plugins, wherever the target folder is.
+    command.env("CONNECT_GUESTS", wasm::built(&folders.guests()));
     // Errors of the suites name what went wrong; where they were made says nothing more.
     command.env("RUST_LIB_BACKTRACE", "0");
     let outcome = tests(cargo::jobs(&mut command, jobs));

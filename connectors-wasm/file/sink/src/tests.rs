@@ -1,5 +1,6 @@
 //! The sink as the worker drives it, on real files.
 
+mod crashes;
 mod files;
 mod names;
 mod writes;

@@ -208,7 +208,7 @@ async fn a_directory_that_became_a_link_since_it_was_granted_is_not_followed() {
 
 #[tokio::test]
 async fn the_network_is_not_there_to_be_called() {
-    let mut source = source("probe-source", &[]).await;
+    let mut source = source("probe-source", &[("network", "true")]).await;
     let error = poll(&mut source).await.unwrap_err();
     let CallError::Trap { trap, .. } = &error else {
         panic!("{error:?}")
@@ -217,4 +217,15 @@ async fn the_network_is_not_there_to_be_called() {
         trap.contains("this worker does not offer `wasi:sockets/"),
         "{trap}"
     );
+}
+
+#[tokio::test]
+async fn a_guest_that_looks_around_sees_nothing() {
+    let mut source = source("probe-source", &[]).await;
+    let seen = values(&poll(&mut source).await.unwrap());
+    assert!(seen.len() >= 8, "{seen:?}");
+    for thing in &seen {
+        let (name, what) = thing.split_once('=').unwrap();
+        assert!(what == "0" || what.starts_with("error: "), "{name}: {what}");
+    }
 }

@@ -49,6 +49,10 @@ pub(super) fn check(
         limits,
     )?;
 
+    if let Some(index) = parts.names.iter().position(|name| name.starts_with(':')) {
+        return Err(BatchError::ReservedName { index });
+    }
+
     let schemas = parts.schemas.iter().enumerate().map(|(index, document)| {
         Schema::parse(document).map_err(|source| BatchError::Schema { index, source })
     });

@@ -65,6 +65,12 @@ pub enum BatchError {
         /// What is wrong with it.
         source: SchemaError,
     },
+    /// A header name that only the interface itself may use.
+    #[error("header name {index} of the batch begins with `:`, which is kept for the interface")]
+    ReservedName {
+        /// Index in `names`.
+        index: usize,
+    },
     /// An index points outside its table.
     #[error("{row}: {field} is {value}, but its table has length {bound}")]
     Index {

@@ -127,7 +127,7 @@ async fn a_batch_that_breaks_the_interface_in_any_way_is_refused() {
             "bad-span-source",
             &["value", "overflow", "position", "run", "header"],
         ),
-        ("bad-text-source", &["value", "schema", "nested"]),
+        ("bad-text-source", &["value", "schema", "nested", "header"]),
         ("too-much-source", &["records", "topics", "name"]),
     ];
     for (name, variants) in lies {

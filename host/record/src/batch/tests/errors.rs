@@ -28,6 +28,16 @@ fn damaged(at: usize, byte: u8) -> String {
 }
 
 #[test]
+fn reserved_header_names() {
+    let mut parts = sample();
+    parts.names[0] = ":offset".into();
+    assert_eq!(
+        refused(parts),
+        "header name 0 of the batch begins with `:`, which is kept for the interface"
+    );
+}
+
+#[test]
 fn row_sizes() {
     let size = |entry_size, header_size| Parts {
         entry_size,

@@ -49,6 +49,9 @@ pub(super) fn accepts(parts: &Parts, origin: Origin, limits: &Limits) -> bool {
             return false;
         }
     }
+    if parts.names.iter().any(|name| name.bytes().next() == Some(b':')) {
+        return false;
+    }
     let mut text = Vec::new();
     for document in &parts.schemas {
         match crate::Schema::parse(document) {

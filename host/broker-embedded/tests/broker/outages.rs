@@ -190,7 +190,7 @@ pub(crate) async fn name_server_restarts_unnoticed(cluster: &mut Cluster) {
     }
     assert_eq!(
         broker.ensure_topic(&queue.topic, 1).await.unwrap(),
-        [queue.clone()]
+        std::slice::from_ref(&queue)
     );
     let error = broker.ensure_topic(&unique("topic"), 1).await.unwrap_err();
     assert!(matches!(error, BrokerError::Unreachable { .. }), "{error}");

@@ -5,7 +5,7 @@ use super::RocketMq;
 use super::client::Lane;
 use super::errors::{About, code};
 use super::link::Patience;
-use super::routes::READ_AND_WRITE;
+use super::routes::{READ_AND_WRITE, unregistered};
 use crate::error::BrokerError;
 use connect_record::Queue;
 use rocketmq_protocol::code::request_code::RequestCode;
@@ -313,13 +313,10 @@ impl RocketMq {
             } else {
                 names.join(", ")
             };
-            return Err(BrokerError::Unreachable {
-                step,
-                what: format!("cluster {wanted}"),
-                source: std::sync::Arc::new(std::io::Error::other(format!(
-                    "no master broker of it is registered at the name server (clusters known: {known})"
-                ))),
-            });
+            let reason = format!(
+                "no master broker of it is registered at the name server (clusters known: {known})"
+            );
+            return Err(unregistered(step, format!("cluster {wanted}"), reason).await);
         }
         Ok(masters)
     }

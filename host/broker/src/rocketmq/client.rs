@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -105,6 +106,14 @@ impl Clients {
     /// Cancelled when everything closes.
     pub(super) fn closed(&self) -> &CancellationToken {
         &self.closed
+    }
+
+    /// Runs something on the runtime on which the connections live.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tokio.spawn(future)
     }
 
     /// A configuration that no other instance in the world has.
@@ -303,7 +312,7 @@ impl Session {
             // In a task of its own: an instance whose start is cut short can never start again.
             let session = Arc::clone(self);
             let adding = Box::pin(async move { session.add_handle(lane).await });
-            match self.clients.tokio.spawn(adding).await {
+            match self.clients.spawn(adding).await {
                 Ok(added) => added?,
                 Err(source) => return Err(ClientError::internal("start client", source)),
             }

@@ -2,7 +2,7 @@
 //!
 //! The client blocks an address for 30 s after five failed connects, and connecting through it
 //! costs far more than asking TCP. So while an endpoint is away nobody touches the client: one
-//! caller at a time probes with a plain TCP connect, paced from 50 ms up to 1 s, and the others
+//! caller at a time probes with a plain TCP connect, paced from 50 ms up to 500 ms, and the others
 //! wait for its result. When TCP answers, a new [`Session`] is made, with a breaker of its own, and
 //! used once it has answered.
 //!
@@ -28,8 +28,8 @@ use tokio::time::Instant;
 /// How long a TCP connect may take, and the first answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest pause between two probes; with it the endpoint is in use again within two seconds of
-/// its return.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// its return, even when the first connection came too early for an answer.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// How long a watched connection is kept. Brokers end idle ones after 120 s by default.
 const WATCH_FOR: Duration = Duration::from_secs(20);
@@ -56,8 +56,10 @@ pub(super) struct Link {
 #[derive(Default)]
 struct State {
     session: Option<Arc<Session>>,
-    /// Failures in a row since the last answer.
+    /// Failures in a row since the last answer, or since it began or ceased to take connections.
     failures: u32,
+    /// Whether it took a connection at the last attempt.
+    accepts: bool,
     /// Counts failed attempts to connect; those who waited for one see that it moved.
     rounds: u64,
     not_before: Option<Instant>,
@@ -162,7 +164,13 @@ impl Link {
         if let Some(at) = not_before {
             tokio::time::sleep_until(at).await;
         }
-        match self.open().await {
+        // In a task of its own: it lives on our runtime, and is not lost when the caller is.
+        let opening = Box::pin(Arc::clone(self).open());
+        let opened = match self.clients.spawn(opening).await {
+            Ok(opened) => opened,
+            Err(error) => Err(Arc::new(error) as Cause),
+        };
+        match opened {
             Ok(session) => Ok(session),
             Err(cause) => {
                 let mut state = lock(&self.state);
@@ -178,30 +186,47 @@ impl Link {
 
     /// Connects, and asks one cheap question: an endpoint that is starting accepts connections
     /// before it answers, and a real request would be lost for its whole timeout.
-    async fn open(self: &Arc<Self>) -> Result<Arc<Session>, Cause> {
-        let stream = self.connect().await?;
+    async fn open(self: Arc<Self>) -> Result<Arc<Session>, Cause> {
+        let stream = self
+            .connect()
+            .await
+            .inspect_err(|_| lock(&self.state).accepts(false))?;
         let session = Session::new(Arc::clone(&self.clients));
-        // Whatever the answer is, it is one; a name server answers that it does not know this.
-        let header = GetMinOffsetRequestHeader {
-            topic: "rocketmq-connect".into(),
-            ..Default::default()
-        };
-        let question = RemotingCommand::create_request_command(RequestCode::GetMinOffset, header);
-        let answer = session
-            .invoke(Lane::Calls, &self.address, question, PROBE_TIMEOUT)
-            .await;
-        if let Err(NoAnswer::Failed(cause)) = answer {
+        lock(&self.state).accepts(true);
+        if let Err(cause) = self.ask(&session, PROBE_TIMEOUT).await {
             session.end(Arc::clone(&cause));
             return Err(cause);
         }
         let mut state = lock(&self.state);
+        if let Some(current) = &state.session {
+            // Somebody who came while an earlier caller's attempt went on was faster.
+            session.end(Arc::new(std::io::Error::other("one connection is enough")));
+            return Ok(Arc::clone(current));
+        }
         state.session = Some(Arc::clone(&session));
         let period = state.watch_for.unwrap_or(WATCH_FOR);
         drop(state);
-        let watching = Arc::clone(self).watch(stream, Arc::clone(&session), period);
-        drop(tokio::spawn(watching));
+        let watching = Arc::clone(&self).watch(stream, Arc::clone(&session), period);
+        drop(self.clients.spawn(Box::pin(watching)));
         tracing::debug!(endpoint = %self.what, "connected");
         Ok(session)
+    }
+
+    /// Whether the endpoint answers. Whatever the answer is, it is one: a name server says that it
+    /// does not know this request.
+    async fn ask(&self, session: &Arc<Session>, timeout: Duration) -> Result<(), Cause> {
+        let header = GetMinOffsetRequestHeader {
+            topic: "rocketmq-connect".into(),
+            ..GetMinOffsetRequestHeader::default()
+        };
+        let question = RemotingCommand::create_request_command(RequestCode::GetMinOffset, header);
+        match session
+            .invoke(Lane::Calls, &self.address, question, timeout)
+            .await
+        {
+            Ok(_) | Err(NoAnswer::Saturated) => Ok(()),
+            Err(NoAnswer::Failed(cause)) => Err(cause),
+        }
     }
 
     /// Ends the session when the endpoint ends the connection or takes no new one.
@@ -227,7 +252,13 @@ impl Link {
                 }
                 () = tokio::time::sleep(period) => {}
             }
-            match self.connect().await {
+            // The question also keeps the session's own connection from being idle.
+            let timeout = self.clients.request_timeout;
+            let renewed = match self.connect().await {
+                Ok(renewed) => self.ask(&session, timeout).await.map(|()| renewed),
+                Err(cause) => Err(cause),
+            };
+            match renewed {
                 Ok(renewed) => stream = renewed,
                 Err(cause) => return self.session_failed(&session, &cause),
             }
@@ -292,6 +323,14 @@ fn ended_by_peer(read: std::io::Result<u8>) -> Cause {
 }
 
 impl State {
+    /// One that begins to take connections is about to answer: it is asked often again.
+    fn accepts(&mut self, accepts: bool) {
+        if self.accepts != accepts {
+            self.accepts = accepts;
+            self.failures = 0;
+        }
+    }
+
     fn failed(&mut self, cause: Cause) {
         let pause = FIRST_PAUSE
             .saturating_mul(1 << self.failures.min(10))

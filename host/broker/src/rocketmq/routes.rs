@@ -292,11 +292,12 @@ impl RocketMq {
                 step,
                 topic: queue.topic.to_string(),
             }),
-            None => Err(BrokerError::Unreachable {
+            None => Err(unregistered(
                 step,
-                what: format!("broker {}", queue.broker),
-                source: Arc::new(std::io::Error::other("no name server knows a master of it")),
-            }),
+                format!("broker {}", queue.broker),
+                "no name server knows a master of it".to_owned(),
+            )
+            .await),
         }
     }
 
@@ -345,6 +346,17 @@ impl RocketMq {
             );
         }
         answer
+    }
+}
+
+/// The error for something no name server knows, after a pause: like an endpoint that is away it
+/// paces whoever tries again at once.
+pub(super) async fn unregistered(step: &'static str, what: String, reason: String) -> BrokerError {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    BrokerError::Unreachable {
+        step,
+        what,
+        source: Arc::new(std::io::Error::other(reason)),
     }
 }
 

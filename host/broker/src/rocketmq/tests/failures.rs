@@ -100,14 +100,17 @@ async fn connections_that_break_again_and_again_leave_nothing_behind() {
         _ => Reply::Disconnect,
     })
     .await;
-    let broker = client(&server);
+    let mut settings = RocketMqSettings::new(server.address.to_string(), "test");
+    // What a request takes whose connection ends while the endpoint is still there.
+    settings.request_timeout = Duration::from_millis(250);
+    let broker = RocketMq::connect(settings).unwrap();
     let tasks = || {
         tokio::runtime::Handle::current()
             .metrics()
             .num_alive_tasks()
     };
     let mut early = 0;
-    for round in 0..60 {
+    for round in 0..40 {
         assert_eq!(send(&broker).await.unwrap(), 5);
         assert!(matches!(
             send(&broker).await,
@@ -124,7 +127,7 @@ async fn connections_that_break_again_and_again_leave_nothing_behind() {
     }
     assert!(
         tasks() <= early + 20,
-        "{early} tasks after 20 rounds, {} after 60",
+        "{early} tasks after 20 rounds, {} after 40",
         tasks()
     );
 }
@@ -204,4 +207,48 @@ async fn more_polls_than_one_client_admits_wait_side_by_side() {
         send(&broker).await,
         Err(BrokerError::Closed { .. })
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_end_at_once_when_the_broker_goes() {
+    let mut server = Server::start(|_| Reply::Silence).await;
+    let broker = Arc::new(client(&server));
+    let polling = {
+        let broker = Arc::clone(&broker);
+        tokio::spawn(async move {
+            broker
+                .pull("g", &queue(), 7, 32, Duration::from_secs(15))
+                .await
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!polling.is_finished());
+    let stopped = Instant::now();
+    server.stop().await;
+    let error = polling.await.unwrap().unwrap_err();
+    assert!(matches!(error, BrokerError::Unreachable { .. }), "{error}");
+    assert!(
+        stopped.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        stopped.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_server_that_is_away_is_passed_over() {
+    let mut away = Server::start(|_| Reply::Silence).await;
+    away.stop().await;
+    let server = Server::start(|_| answer(0, &[("queueOffset", 5)])).await;
+    let namesrv = format!("{};{}", away.address, server.address);
+    let broker = RocketMq::connect(RocketMqSettings::new(namesrv, "test")).unwrap();
+    let started = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(broker.topic_queues("t").await.unwrap(), Some(vec![queue()]));
+    }
+    assert_eq!(send(&broker).await.unwrap(), 5);
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
 }

@@ -224,3 +224,25 @@ async fn a_deleted_topic_is_not_brought_back_by_a_send() {
         .unwrap_err();
     assert_eq!(error.to_string(), "send: there is no topic \"t\"");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_signed_when_there_are_keys() {
+    let server = Server::start(|request| {
+        assert_eq!(request.fields["AccessKey"], "who");
+        assert!(request.fields["Signature"].len() > 20);
+        assert!(!format!("{:?}", request.fields).contains("hush"));
+        answer(0, &[("queueOffset", 5)])
+    })
+    .await;
+    let mut settings = RocketMqSettings::new(server.address.to_string(), "test");
+    settings.access_key = Some("who".into());
+    settings.secret_key = Some("hush".into());
+    let broker = RocketMq::connect(settings).unwrap();
+    assert_eq!(
+        broker
+            .send(&queue(), vec![Outgoing::new("x")])
+            .await
+            .unwrap(),
+        5
+    );
+}

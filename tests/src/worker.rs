@@ -13,7 +13,8 @@ use crate::rest::Rest;
 use crate::store::Durable;
 use crate::wait;
 
-const READY: Duration = Duration::from_secs(60);
+/// The first worker with all test plugins has them to compile, with an unoptimised compiler.
+const READY: Duration = Duration::from_secs(240);
 
 /// The windows between two steps of a promise in which a worker can be told to die.
 pub const FAIL_POINTS: [&str; 4] = [

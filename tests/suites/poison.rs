@@ -1,1 +1,345 @@
-//! (being written)
+//! Bad records and bad plugins: the task stops and says where and why, the offset does not pass the
+//! record, nobody else notices, and once mended it goes on with exactly that record.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use connect_tests::cluster::Cluster;
+use connect_tests::folder::alone;
+use connect_tests::wait;
+use connect_tests::worker::{Setup, Worker};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Tries often, so that tests need not wait; a worker's own default begins with a second.
+const RESTART: &str = "[restart]\nfirst-ms = 200\nlongest-ms = 1000\nattempts = 1000\n";
+
+/// A worker with a healthy pair of connectors beside whatever is tried out.
+struct House {
+    setup: Setup,
+    worker: Worker,
+    neighbour: String,
+}
+
+impl House {
+    fn append(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.setup.file(name);
+        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(file.write_all(text.as_bytes())?)
+    }
+
+    fn create(&self, name: &str, config: &Value) -> Result<()> {
+        self.worker.rest()?.create(name, config)
+    }
+
+    /// `lines` in a topic of this name.
+    fn topic(&self, name: &str, lines: &str) -> Result<()> {
+        self.append(&format!("{name}.txt"), lines)?;
+        self.create(
+            &format!("{name}-feed"),
+            &json!({"connector.class": "file-source", "filename": format!("{name}.txt"),
+                    "connect.topicname": name}),
+        )
+    }
+
+    fn becomes(&self, file: &str, expected: &str) -> Result<()> {
+        let path = self.setup.file(file);
+        wait::until_true(&format!("{file} is complete"), PATIENCE, || {
+            Ok(content(&path) == expected)
+        })
+        .with_context(|| format!("it holds {:?}", content(&path)))
+    }
+
+    /// Waits until task 0 is FAILED with a reason that holds all of `words`.
+    fn fails_with(&self, name: &str, words: &[&str]) -> Result<String> {
+        let rest = self.worker.rest()?;
+        let mut last = None;
+        let reason = wait::until(
+            &format!("{name} has failed with {words:?}"),
+            PATIENCE,
+            || {
+                let task = rest.tasks(name)?.into_iter().next();
+                last.clone_from(&task);
+                let told = |reason: &str| words.iter().all(|word| reason.contains(word));
+                Ok(task
+                    .filter(|task| task.state == "FAILED" && told(&task.reason))
+                    .map(|task| task.reason))
+            },
+        );
+        reason.with_context(|| format!("its task is {last:?}"))
+    }
+
+    /// The neighbours go on: a new line of theirs arrives.
+    fn is_healthy(&mut self) -> Result<()> {
+        self.worker.process().check()?;
+        let line = format!("line {}\n", self.neighbour.lines().count());
+        self.neighbour.push_str(&line);
+        self.append("neighbour.txt", &line)?;
+        let expected = self.neighbour.clone();
+        self.becomes("neighbour-out.txt", &expected)
+            .context("the neighbours stand still")
+    }
+}
+
+fn content(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn in_a_house(test: impl FnOnce(&mut House) -> Result<()>) -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let mut setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests()?;
+        setup.extra = RESTART.to_owned();
+        let worker = setup.start()?;
+        let mut house = House {
+            setup,
+            worker,
+            neighbour: String::new(),
+        };
+        house.topic("neighbour", "")?;
+        house.create(
+            "neighbour-sink",
+            &json!({"connector.class": "file-sink", "filename": "neighbour-out.txt",
+                    "connect.topicnames": "neighbour"}),
+        )?;
+        house.is_healthy()?;
+        test(&mut house)?;
+        house.is_healthy()
+    })
+}
+
+fn poison_sink(topic: &str, poison: &str, answer: &str) -> Value {
+    json!({"connector.class": "poison-sink", "poison": poison, "answer": answer, "out": "good.txt",
+           "connect.topicnames": topic})
+}
+
+#[test]
+fn a_record_that_kills_its_plugin_is_found_and_not_passed() -> Result<()> {
+    in_a_house(|house| {
+        house.topic("deadly", "one\ntwo\npoison\nthree\nfour\n")?;
+        house.create("sink", &poison_sink("deadly", "poison", "trap"))?;
+        let reason = house.fails_with(
+            "sink",
+            &[
+                "`sink`",
+                "poison-sink",
+                "task 0",
+                "deadly/",
+                "offset 2",
+                "put",
+            ],
+        )?;
+        ensure!(
+            !reason.contains("offset 2 to"),
+            "not exactly that record: {reason}"
+        );
+        house.is_healthy()?;
+        // What came before it went through, once; nothing after it did.
+        house.becomes("good.txt", "one\ntwo\n")?;
+        ensure!(
+            house.setup.durable()?.committed("sink") == 2,
+            "the offset passed the record"
+        );
+
+        house.create("sink", &poison_sink("deadly", "something else", "trap"))?;
+        house.becomes("good.txt", "one\ntwo\npoison\nthree\nfour\n")?;
+        wait::until_true("everything is committed", PATIENCE, || {
+            Ok(house.setup.durable()?.committed("sink") == 5)
+        })
+    })
+}
+
+#[test]
+fn a_poisonous_record_outlives_a_restart_of_the_worker() -> Result<()> {
+    in_a_house(|house| {
+        house.topic("deadly", "one\npoison\ntwo\n")?;
+        house.create("sink", &poison_sink("deadly", "poison", "trap"))?;
+        house.fails_with("sink", &["offset 1"])?;
+        house.becomes("good.txt", "one\n")?;
+        house.worker.process().kill()?;
+        house.worker = house.setup.start()?;
+        house.fails_with("sink", &["offset 1"])?;
+        house.becomes("good.txt", "one\n")?;
+        house.create("sink", &poison_sink("deadly", "something else", "trap"))?;
+        house.becomes("good.txt", "one\npoison\ntwo\n")
+    })
+}
+
+#[test]
+fn a_plugin_that_gives_up_is_waited_for_by_its_operator() -> Result<()> {
+    in_a_house(|house| {
+        house.topic("fatal", "one\npoison\n")?;
+        house.create("sink", &poison_sink("fatal", "poison", "fatal"))?;
+        let words = [
+            "poison-sink",
+            "task 0",
+            "fatal/",
+            "poisoned by the record at offset 1",
+        ];
+        house.fails_with("sink", &words)?;
+        // It said so itself: trying again would not help, so nothing does.
+        wait::throughout(Duration::from_secs(2), || {
+            let tasks = house.worker.rest()?.tasks("sink")?;
+            ensure!(tasks.iter().all(|task| task.state == "FAILED"), "{tasks:?}");
+            Ok(())
+        })?;
+        ensure!(
+            house.setup.durable()?.committed("sink") <= 1,
+            "the offset passed the record"
+        );
+        house.create("sink", &poison_sink("fatal", "something else", "fatal"))?;
+        house.becomes("good.txt", "one\npoison\n")
+    })
+}
+
+#[test]
+fn a_rejected_record_stops_the_task_or_is_skipped_as_configured() -> Result<()> {
+    in_a_house(|house| {
+        for (late, topic) in [("false", "at-once"), ("true", "at-the-flush")] {
+            house.topic(topic, "one\ntwo\nbad\nthree\n")?;
+            let mut config = json!({"connector.class": "reject-sink", "text": "bad", "late": late,
+                                    "connect.topicnames": topic});
+            house.create(topic, &config)?;
+            let place = format!("{topic}/");
+            house.fails_with(
+                topic,
+                &["reject-sink", "task 0", &place, "offset 2", "contains"],
+            )?;
+            ensure!(
+                house.setup.durable()?.committed(topic) == 2,
+                "the offset passed the record"
+            );
+            config["errors.tolerance"] = json!("all");
+            house.create(topic, &config)?;
+            wait::until_true("the others go through", PATIENCE, || {
+                Ok(house.setup.durable()?.committed(topic) == 4)
+            })?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn traps_of_a_sink_stop_its_task_alone() -> Result<()> {
+    in_a_house(|house| {
+        house.topic("trapped", "one\ntwo\n")?;
+        for place in ["put", "flush", "open"] {
+            let name = format!("trap-in-{place}");
+            house.create(
+                &name,
+                &json!({"connector.class": "trap-sink", "in": place, "connect.topicnames": "trapped"}),
+            )?;
+            house.fails_with(&name, &[&name, "trap-sink", "task 0", place])?;
+            house.is_healthy()?;
+            ensure!(
+                house.setup.durable()?.committed(&name) == 0,
+                "{place}: something was committed"
+            );
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn traps_of_a_source_stop_its_task_alone() -> Result<()> {
+    in_a_house(|house| {
+        for place in ["open", "poll"] {
+            let name = format!("trap-in-{place}");
+            house.create(
+                &name,
+                &json!({"connector.class": "trap-source", "in": place, "connect.topicname": "nothing"}),
+            )?;
+            house.fails_with(&name, &[&name, "trap-source", "task 0", place])?;
+            house.is_healthy()?;
+        }
+        Ok(())
+    })
+}
+
+/// Spans outside the arena, wrong indices, bits, sizes and texts, and too much of everything.
+#[test]
+fn sources_that_lie_stop_before_anything_is_sent() -> Result<()> {
+    in_a_house(|house| {
+        for plugin in [
+            "bad-span-source",
+            "bad-index-source",
+            "bad-bit-source",
+            "bad-size-source",
+            "bad-text-source",
+            "too-much-source",
+        ] {
+            house.create(
+                plugin,
+                &json!({"connector.class": plugin, "connect.topicname": "lies"}),
+            )?;
+            let reason = house.fails_with(plugin, &[plugin, "task 0", "poll"])?;
+            ensure!(
+                reason.len() < 4_096,
+                "{plugin}: a reason of {} bytes",
+                reason.len()
+            );
+            house.worker.rest()?.delete(plugin)?;
+        }
+        house.is_healthy()?;
+        // A sink of that topic finds it empty.
+        house.create(
+            "lies-sink",
+            &json!({"connector.class": "file-sink", "filename": "lies.txt",
+                    "connect.topicnames": "lies"}),
+        )?;
+        house.worker.reaches("lies-sink", "RUNNING", PATIENCE)?;
+        house.is_healthy()?;
+        ensure!(
+            content(&house.setup.file("lies.txt")).is_empty(),
+            "a lie was sent"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn sinks_that_lie_commit_nothing() -> Result<()> {
+    in_a_house(|house| {
+        house.topic("true", "one\ntwo\n")?;
+        for what in ["behind", "twice", "ahead", "foreign"] {
+            house.create(
+                what,
+                &json!({"connector.class": "bad-reject-index", "what": what,
+                        "connect.topicnames": "true"}),
+            )?;
+            house.fails_with(what, &["bad-reject-index", "task 0"])?;
+            ensure!(
+                house.setup.durable()?.committed(what) == 0,
+                "{what}: something was committed"
+            );
+        }
+        Ok(())
+    })
+}
+
+/// A failure of settings names the setting; a retriable one is no failure at all.
+#[test]
+fn failures_that_are_answers() -> Result<()> {
+    in_a_house(|house| {
+        let config = |answer: &str, times: &str| {
+            json!({"connector.class": "answer-source", "in": "poll", "answer": answer,
+                   "times": times, "connect.topicname": "answers"})
+        };
+        house.create("invalid", &config("invalid", "1000000"))?;
+        house.fails_with("invalid", &["answer-source", "task 0", "answer"])?;
+        house.create("retried", &config("retriable", "3"))?;
+        house.create(
+            "answers",
+            &json!({"connector.class": "file-sink", "filename": "answers.txt",
+                    "connect.topicnames": "answers"}),
+        )?;
+        let path = house.setup.file("answers.txt");
+        wait::until_true("it works after three failures", PATIENCE, || {
+            Ok(content(&path).starts_with("works\n"))
+        })?;
+        house.worker.rest()?.delete("retried")
+    })
+}

@@ -61,8 +61,11 @@ fn a_worker_whose_broker_is_away_stops_as_soon() -> anyhow::Result<()> {
         scenario.feed(500)?;
         // Until the worker has noticed, it is an ordinary stop.
         let rest = worker.rest()?.clone();
-        connect_tests::wait::until_true("the broker is missed", Duration::from_secs(30), || {
-            Ok(rest.readiness()?.is_err())
+        connect_tests::wait::until_true("it waits to send", Duration::from_secs(30), || {
+            let tasks = rest.tasks("source")?;
+            Ok(tasks
+                .iter()
+                .any(|task| task.reason.contains("waiting to send")))
         })?;
         let (took, _) = worker
             .terminate(Duration::from_secs(60))

@@ -146,13 +146,14 @@ fn format(folders: &Folders) -> Result<()> {
     let mut wrong = Vec::new();
     for workspace in [""].iter().chain(&GUEST_WORKSPACES) {
         let mut command = cargo::cargo(&folders.root.join(workspace));
-        command.args(["fmt", "--all", "--check"]);
+        // Without `--all`, which would go through the packages of other workspaces as well.
+        command.args(["fmt", "--check"]);
         if cargo::run(&mut command).is_err() {
             wrong.push(if workspace.is_empty() { "." } else { workspace });
         }
     }
     if !wrong.is_empty() {
-        bail!("run `cargo fmt --all` in {}", wrong.join(", "));
+        bail!("run `cargo fmt` in {}", wrong.join(", "));
     }
     Ok(())
 }

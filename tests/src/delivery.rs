@@ -82,7 +82,7 @@ pub fn verify(scenario: &Scenario, lives: &[Snapshot], last: &Durable) -> Result
             .iter()
             .map(|jump| (jump.from - jump.to) as u64)
             .sum::<u64>();
-        landings(feed, &jumps, lives)?;
+        landings(feed, "source", &jumps, lives)?;
 
         let path = scenario.output(feed);
         let arrived = read(&path)?;
@@ -181,13 +181,16 @@ fn queues(scenario: &Scenario, lives: &[Snapshot], last: &Durable) -> Result<Vec
         .collect()
 }
 
-/// Each jump back of a source must land where its durable position was at one of the kills. A kill
-/// makes at most one jump, so the n-th jump is due to the n-th kill or a later one.
-fn landings(feed: &Feed, jumps: &[Jump], lives: &[Snapshot]) -> Result<()> {
+/// Each jump back of the source `connector` must land where its durable position was at one of the
+/// kills. A kill makes at most one jump, so the n-th jump is due to the n-th kill or a later one.
+///
+/// # Errors
+/// It landed elsewhere: durable lines were sent again.
+pub fn landings(feed: &Feed, connector: &str, jumps: &[Jump], lives: &[Snapshot]) -> Result<()> {
     let partition = format!("in/{}", feed.name);
     let mut resumed = Vec::new();
     for life in lives.iter().skip(1) {
-        let line = match life.durable.position("source", &partition) {
+        let line = match life.durable.position(connector, &partition) {
             None => 0,
             Some(position) => {
                 let offset = byte_offset(position)?;

@@ -11,7 +11,7 @@ const LAST: u32 = 31_000;
 /// A broker uses ports beside the one it is told.
 const BLOCK: u32 = 16;
 
-/// The first of a block of [`BLOCK`] ports that no one listens on; no two calls of one process,
+/// The first of a block of ports that no one listens on; no two calls of one process,
 /// and hardly two of different ones, get the same.
 ///
 /// # Errors

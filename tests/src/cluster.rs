@@ -6,6 +6,7 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 
 use crate::process::{Process, Usage};
 use crate::{locate, ports};
@@ -83,6 +84,16 @@ impl Cluster {
             .take()
             .context("the broker is not running")?
             .kill()
+    }
+
+    /// Keeps it from doing anything, its connections open: whoever waits for an answer waits on.
+    /// Only [`Cluster::kill`] makes sense afterwards.
+    ///
+    /// # Errors
+    /// It is not running.
+    pub fn freeze(&mut self) -> Result<()> {
+        let process = self.process.as_mut().context("the broker is not running")?;
+        process.signal(Signal::STOP)
     }
 
     /// Stops it in good order.

@@ -20,6 +20,8 @@ use crate::worker::{FAIL_POINTS, FailPoint, Setup, Worker};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A worker that has not written for this long has caught up.
 const QUIET: Duration = Duration::from_secs(3);
+/// A store that has not changed for this long waits for the broker.
+const AT_REST: Duration = Duration::from_millis(500);
 
 /// A run to make.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +47,17 @@ pub struct Outcome {
     pub at_points: BTreeMap<&'static str, u64>,
     /// Kills at moments that chance chose.
     pub at_random: u64,
+    /// Kills together with the broker, after that had stopped answering.
+    pub with_broker: u64,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; kills: {} at random", self.report, self.at_random)?;
+        write!(
+            f,
+            "{}; kills: {} at random, {} together with a frozen broker",
+            self.report, self.at_random, self.with_broker
+        )?;
         for (point, count) in &self.at_points {
             write!(f, ", {count} at {point}")?;
         }
@@ -74,33 +82,30 @@ pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
         report: Report::default(),
         at_points: BTreeMap::new(),
         at_random: 0,
+        with_broker: 0,
     };
     let portion = plan.lines / (plan.kills + 1);
 
     for kill in 0..plan.kills {
         lives.push(snapshot(&scenario, kill)?);
         scenario.feed(portion)?;
-        // The first life only creates the connectors; fail points would hit it half-way.
-        let point = FAIL_POINTS.get(usize::try_from(kill / 2)? % FAIL_POINTS.len());
-        let fail = point
-            .filter(|_| plan.fail_points && kill % 2 == 1)
-            .map(|point| FailPoint {
-                point,
-                pass: 1 + chance.below(3),
-            });
-        let worker = scenario.setup.start_with(fail)?;
+        let death = Death::of(kill, plan, &mut chance);
+        let worker = scenario.setup.start_with(death.fail_point())?;
         if kill == 0 {
             scenario.create_connectors(worker.rest()?)?;
         }
-        match fail {
-            Some(fail) => at_point(worker, fail, &mut outcome)
-                .with_context(|| format!("kill {kill} at {}", fail.point))?,
-            None => {
-                at_random(worker, &scenario, &mut chance)
-                    .with_context(|| format!("kill {kill}"))?;
+        let died = match death {
+            Death::AtPoint(point) => at_point(worker, point, &mut outcome),
+            Death::AtRandom => {
                 outcome.at_random += 1;
+                at_random(worker, &scenario, &mut chance)
             }
-        }
+            Death::WithBroker => {
+                outcome.with_broker += 1;
+                with_broker(worker, &scenario, &mut cluster, &mut chance)
+            }
+        };
+        died.with_context(|| format!("kill {kill}, {death:?}"))?;
     }
 
     lives.push(snapshot(&scenario, plan.kills)?);
@@ -154,6 +159,37 @@ impl Outcome {
     }
 }
 
+/// How one life of the worker ends.
+#[derive(Clone, Copy, Debug)]
+enum Death {
+    AtPoint(FailPoint),
+    AtRandom,
+    WithBroker,
+}
+
+impl Death {
+    /// Every second one at a fail point. The first life creates the connectors, which a fail point
+    /// would hit half-way, so it ends at random.
+    fn of(kill: u64, plan: &Plan, chance: &mut Chance) -> Self {
+        let turn = usize::try_from(kill / 2).unwrap_or_default();
+        match FAIL_POINTS.get(turn % FAIL_POINTS.len()) {
+            Some(point) if kill % 2 == 1 && plan.fail_points => Self::AtPoint(FailPoint {
+                point,
+                pass: 1 + chance.below(3),
+            }),
+            _ if kill % 4 == 2 => Self::WithBroker,
+            _ => Self::AtRandom,
+        }
+    }
+
+    fn fail_point(self) -> Option<FailPoint> {
+        match self {
+            Self::AtPoint(point) => Some(point),
+            Self::AtRandom | Self::WithBroker => None,
+        }
+    }
+}
+
 /// Small batches and frequent commits: more steps to die between.
 fn often(scenario: &mut Scenario) {
     scenario.source = Map::from_iter([("batch.records".to_owned(), json!("50"))]);
@@ -197,6 +233,36 @@ fn at_point(mut worker: Worker, fail: FailPoint, outcome: &mut Outcome) -> Resul
 
 /// Kills the worker once some of what it has to do has arrived, or nothing more does.
 fn at_random(mut worker: Worker, scenario: &Scenario, chance: &mut Chance) -> Result<()> {
+    some_arrives(&mut worker, scenario, chance)?;
+    worker.kill()
+}
+
+/// Freezes the broker in the middle of the work, lets the worker store whatever it thinks it may,
+/// then kills both: what was sent and never confirmed is gone for good, so no stored position may
+/// stand behind it.
+fn with_broker(
+    mut worker: Worker,
+    scenario: &Scenario,
+    cluster: &mut Cluster,
+    chance: &mut Chance,
+) -> Result<()> {
+    some_arrives(&mut worker, scenario, chance)?;
+    cluster.freeze()?;
+    let mut last = (scenario.setup.durable()?, Instant::now());
+    wait::until_true("the store is at rest", PATIENCE, || {
+        worker.process().check()?;
+        let durable = scenario.setup.durable()?;
+        if durable != last.0 {
+            last = (durable, Instant::now());
+        }
+        Ok(last.1.elapsed() > AT_REST)
+    })?;
+    worker.kill()?;
+    cluster.kill()?;
+    cluster.start()
+}
+
+fn some_arrives(worker: &mut Worker, scenario: &Scenario, chance: &mut Chance) -> Result<()> {
     let (_, bytes) = scenario.sent();
     let before = scenario.arrived_bytes();
     let goal = before + chance.below(bytes.saturating_sub(before).max(1));
@@ -209,8 +275,7 @@ fn at_random(mut worker: Worker, scenario: &Scenario, chance: &mut Chance) -> Re
         }
         // Lines that came twice, or are not whole yet, may put the goal out of reach.
         Ok(arrived >= goal || last.1.elapsed() > QUIET)
-    })?;
-    worker.kill()
+    })
 }
 
 /// What the connectors say of themselves, to go with an error.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::locate;
 
 /// The store at one moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Durable {
     /// Next offset by connector, topic and queue.
     offsets: BTreeMap<(String, String, i64), u64>,

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_store::Target;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use board::Board;
-pub(crate) use plan::{Plan, plan};
+pub(crate) use plan::{Plan, PlanError, plan};
 
 use crate::settings::{Dependencies, WorkerSettings};
 use crate::spec::Spec;
@@ -24,6 +25,8 @@ use crate::spec::Spec;
 pub(crate) struct Shared {
     pub(crate) settings: WorkerSettings,
     pub(crate) deps: Dependencies,
+    /// Where supervisors and tasks run.
+    pub(crate) runtime: Handle,
 }
 
 enum Order {
@@ -51,9 +54,11 @@ impl Connector {
     ) -> Self {
         let board = Arc::new(Board::new(&spec, &shared.settings.id));
         let (orders, inbox) = mpsc::channel(8);
+        // the caller may be on REST's own runtime, which is not for moving records
+        let runtime = shared.runtime.clone();
         let supervisor =
             supervisor::Supervisor::new(shared, spec, plan, target, board.clone(), inbox);
-        tokio::spawn(supervisor.run());
+        runtime.spawn(supervisor.run());
         Self { board, orders }
     }
 

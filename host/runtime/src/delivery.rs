@@ -15,6 +15,7 @@ use connect_broker::{Broker, BrokerError};
 use connect_record::Queue;
 use connect_sandbox::{Access, Limits};
 use connect_store::Store;
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,8 @@ pub(crate) struct TaskContext {
     pub(crate) access: Access,
     /// Access of the sink's side of a direct task.
     pub(crate) sink_access: Access,
+    /// Settings of the sink's side of a direct task.
+    pub(crate) sink_settings: Arc<Vec<(String, String)>>,
     pub(crate) limits: Limits,
     pub(crate) tuning: Tuning,
     pub(crate) broker: Arc<dyn Broker>,
@@ -58,6 +61,18 @@ pub(crate) async fn find_or_create(
     match broker.topic_queues(topic).await? {
         Some(found) if !found.is_empty() => Ok(found),
         _ => broker.ensure_topic(topic, queues).await,
+    }
+}
+
+/// The future in `slot`, cleared once it is ready; for ever pending without one.
+pub(crate) async fn ready<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
+    match slot {
+        Some(future) => {
+            let value = future.await;
+            *slot = None;
+            value
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -11,7 +11,7 @@ use connect_sandbox::{CallError, Flushed, Polled, Rejected, SinkInstance, Source
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use crate::delivery::TaskError;
 
@@ -69,12 +69,24 @@ const WAITING: usize = 4;
 
 struct Door<C> {
     calls: mpsc::Sender<C>,
-    actor: AbortHandle,
+    actor: JoinHandle<()>,
 }
 
 impl<C> Drop for Door<C> {
     fn drop(&mut self) {
         self.actor.abort();
+    }
+}
+
+impl<C> Door<C> {
+    /// Ends the actor and waits until its instance is gone.
+    async fn end(mut self) {
+        self.actor.abort();
+        if let Err(error) = (&mut self.actor).await
+            && error.is_panic()
+        {
+            tracing::error!("a guest's actor ended by a panic");
+        }
     }
 }
 
@@ -137,10 +149,7 @@ impl SourceGuest {
                 }
             }
         });
-        Self(Door {
-            calls,
-            actor: actor.abort_handle(),
-        })
+        Self(Door { calls, actor })
     }
 
     pub(crate) async fn open(&self, settings: Settings) -> Answer<()> {
@@ -171,6 +180,11 @@ impl SourceGuest {
     pub(crate) async fn close(&self) -> Answer<()> {
         self.0.ask("close", SourceCall::Close).await
     }
+
+    /// Lets the instance go, and returns when it is gone.
+    pub(crate) async fn end(self) {
+        self.0.end().await;
+    }
 }
 
 /// A sink's instance.
@@ -197,10 +211,7 @@ impl SinkGuest {
                 }
             }
         });
-        Self(Door {
-            calls,
-            actor: actor.abort_handle(),
-        })
+        Self(Door { calls, actor })
     }
 
     pub(crate) async fn open(
@@ -213,16 +224,17 @@ impl SinkGuest {
             .await
     }
 
-    pub(crate) async fn assigned(&self, queues: Vec<QueueOffset>) -> Answer<Vec<QueueOffset>> {
+    pub(crate) fn assigned(
+        &self,
+        queues: Vec<QueueOffset>,
+    ) -> BoxFuture<'static, Answer<Vec<QueueOffset>>> {
         self.0
             .ask("assigned", |reply| SinkCall::Assigned(queues, reply))
-            .await
     }
 
-    pub(crate) async fn revoked(&self, queues: Vec<Queue>, lost: bool) -> Answer<()> {
+    pub(crate) fn revoked(&self, queues: Vec<Queue>, lost: bool) -> BoxFuture<'static, Answer<()>> {
         self.0
             .ask("revoked", |reply| SinkCall::Revoked(queues, lost, reply))
-            .await
     }
 
     pub(crate) async fn put(&self, parts: Arc<Parts>) -> Answer<Vec<Rejected>> {
@@ -235,5 +247,10 @@ impl SinkGuest {
 
     pub(crate) async fn close(&self) -> Answer<()> {
         self.0.ask("close", SinkCall::Close).await
+    }
+
+    /// Lets the instance go, and returns when it is gone.
+    pub(crate) async fn end(self) {
+        self.0.end().await;
     }
 }

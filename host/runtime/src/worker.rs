@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connect_store::{StoredConnector, Target};
+use tokio::runtime::Handle;
 
 use crate::connector::{Board, Connector, Shared, plan};
 use crate::error::WorkerError;
@@ -53,7 +54,11 @@ struct Entry {
 
 impl Worker {
     /// Starts every connector the store knows, in the state it was in. Returns at once; the
-    /// connectors come up by themselves, with or without a broker.
+    /// connectors come up by themselves, with or without a broker. Everything runs on the runtime
+    /// that this is called on, later connectors too.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     ///
     /// # Errors
     /// [`WorkerError::Store`] when the connectors cannot be read.
@@ -66,7 +71,12 @@ impl Worker {
                 name: "all".into(),
                 source,
             })?;
-        let shared = Arc::new(Shared { settings, deps });
+        let runtime = Handle::current();
+        let shared = Arc::new(Shared {
+            settings,
+            deps,
+            runtime,
+        });
         let worker = Self(Arc::new(Inner {
             shared,
             connectors: RwLock::new(BTreeMap::new()),
@@ -170,6 +180,8 @@ impl Worker {
             .await
             .map_err(|error| error.for_request(name))?;
         self.ask_broker(name).await?;
+        // the checks take time, in which the worker may have begun to stop
+        self.open()?;
         let target = known.as_ref().map_or(Target::Running, |entry| entry.target);
         let created = known.as_ref().map_or_else(now, |entry| entry.created);
         let stored = StoredConnector {

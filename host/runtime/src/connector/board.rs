@@ -24,7 +24,7 @@ impl Board {
         let info = ConnectorInfo {
             name: spec.name.to_string(),
             role: Some(spec.plugin.role()),
-            config: redacted(&spec.config, |key| spec.secrets.contains(key)),
+            config: redacted(&spec.config, |key, _| spec.secrets.contains(key)),
             state: State::Unassigned,
             reason: None,
             warnings: spec.warnings.clone(),
@@ -64,11 +64,16 @@ impl Board {
     /// Shows a new plan: its configuration and tasks, none of them running yet.
     pub(crate) fn planned(&self, plan: &Plan) {
         let spec = &plan.spec;
-        let secret = |key: &str| {
+        // a plugin may write a secret into settings of other names
+        let secrets = spec.secrets.iter().filter_map(|key| spec.config.get(key));
+        let secrets: Vec<&String> = secrets.filter(|value| !value.is_empty()).collect();
+        let secret = |key: &str, value: &str| {
             let options = &spec.plugin.description().options;
-            options
-                .iter()
-                .any(|option| option.kind == OptionKind::Secret && keys::covers(&option.key, key))
+            spec.secrets.contains(key)
+                || secrets.iter().any(|secret| value.contains(secret.as_str()))
+                || options.iter().any(|option| {
+                    option.kind == OptionKind::Secret && keys::covers(&option.key, key)
+                })
         };
         let tasks = plan.tasks.iter().zip(0..).map(|(settings, id)| {
             let mut config: BTreeMap<String, String> = settings.iter().cloned().collect();
@@ -87,7 +92,7 @@ impl Board {
         });
         self.with(|info| {
             info.role = Some(spec.plugin.role());
-            info.config = redacted(&spec.config, |key| spec.secrets.contains(key));
+            info.config = redacted(&spec.config, |key, _| spec.secrets.contains(key));
             info.warnings = spec.warnings.clone();
             info.tasks = tasks.collect();
         });
@@ -116,14 +121,14 @@ impl Board {
 
 fn redacted(
     config: &BTreeMap<String, String>,
-    secret: impl Fn(&str) -> bool,
+    secret: impl Fn(&str, &str) -> bool,
 ) -> BTreeMap<String, String> {
     config
         .iter()
         .map(|(key, value)| {
             (
                 key.clone(),
-                if secret(key) {
+                if secret(key, value) {
                     REDACTED.to_owned()
                 } else {
                     value.clone()

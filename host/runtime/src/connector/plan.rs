@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     /// Access of the sink of a direct connector.
     pub(crate) sink_access: Access,
     pub(crate) tasks: Vec<Arc<Settings>>,
+    /// Settings of the sink of a direct connector, task by task.
+    pub(crate) sink_tasks: Vec<Arc<Settings>>,
     /// When to ask for the tasks again.
     pub(crate) recheck: Option<Duration>,
 }
@@ -62,16 +64,24 @@ impl PlanError {
 /// Makes the plan of a connector. Guest code runs on the guests' runtime.
 pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanError> {
     let (access, plan) = side(shared, &spec.plugin, &spec.settings, spec.max_tasks).await?;
-    let (sink_access, tasks) = match &spec.flow {
+    let tasks = plan.tasks;
+    let (sink_access, sink_tasks) = match &spec.flow {
         Flow::Direct {
             sink,
             sink_settings,
             ..
         } => {
-            let (access, _) = side(shared, sink, sink_settings, 1).await?;
-            (access, plan.tasks)
+            let wanted = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+            let (access, split) = side(shared, sink, sink_settings, wanted).await?;
+            if split.tasks.len() < tasks.len() {
+                let (source, sink) = (tasks.len(), split.tasks.len());
+                return Err(PlanError::Invalid(vec![format!(
+                    "`max.tasks`: the source would run {source} tasks, but the sink can be split into {sink} with these settings; set it to {sink}"
+                )]));
+            }
+            (access, split.tasks)
         }
-        Flow::Source { .. } | Flow::Sink { .. } => (Access::default(), plan.tasks),
+        Flow::Source { .. } | Flow::Sink { .. } => (Access::default(), Vec::new()),
     };
     let most = usize::try_from(spec.max_tasks).unwrap_or(usize::MAX);
     if tasks.is_empty() || tasks.len() > most {
@@ -85,6 +95,7 @@ pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanE
         access,
         sink_access,
         tasks: tasks.into_iter().map(Arc::new).collect(),
+        sink_tasks: sink_tasks.into_iter().map(Arc::new).collect(),
         recheck: plan.recheck,
     })
 }

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_store::Target;
+use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, TaskReport};
-use super::{Order, Plan, Shared, backoff, plan};
-use crate::delivery::{Careful, TaskContext, TaskError, direct, sink, source};
+use super::{Order, Plan, PlanError, Shared, backoff, plan};
+use crate::delivery::{Careful, TaskContext, TaskError, direct, ready, sink, source};
 use crate::error::story;
 use crate::spec::{Flow, Spec};
 use crate::status::State;
 
 /// Longest time tasks get to end before a pause or a new configuration goes on without them.
 const STOP: Duration = Duration::from_secs(30);
+/// Shortest time between two plans of a connector.
+const REPLAN: Duration = Duration::from_secs(1);
 /// How long without a timer a supervisor waits for its next event.
 const FAR: Duration = Duration::from_secs(3_600);
 /// Suspicious batches in a row after which it counts as a failure like any other.
@@ -53,7 +56,9 @@ pub(super) struct Supervisor {
     stop: CancellationToken,
     plan_failures: u32,
     plan_due: Option<Instant>,
-    recheck_due: Option<Instant>,
+    /// The plan being made.
+    planning: Option<BoxFuture<'static, Result<Plan, PlanError>>>,
+    replan_due: Option<Instant>,
 }
 
 type Ended = Result<(Id, Result<(), TaskError>), JoinError>;
@@ -61,6 +66,8 @@ type Ended = Result<(Id, Result<(), TaskError>), JoinError>;
 enum Event {
     Order(Order, oneshot::Sender<()>),
     Ended(Ended),
+    Planned(Result<Plan, PlanError>),
+    /// A task asks for a new plan.
     Replan,
     Time,
     /// Nobody can give orders any more.
@@ -89,7 +96,8 @@ impl Supervisor {
             stop: CancellationToken::new(),
             plan_failures: 0,
             plan_due: Some(Instant::now()),
-            recheck_due: None,
+            planning: None,
+            replan_due: None,
         }
         .with(plan)
     }
@@ -108,7 +116,7 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         loop {
             if self.target == Target::Running {
-                self.make_plan().await;
+                self.begin_plan();
                 self.start_due();
             }
             let event = self.next().await;
@@ -124,7 +132,11 @@ impl Supervisor {
                     }
                 }
                 Event::Ended(ended) => self.ended(ended),
-                Event::Replan => self.replan().await,
+                Event::Planned(planned) => self.planned(planned).await,
+                Event::Replan => {
+                    let soon = Instant::now() + REPLAN;
+                    self.replan_due = Some(self.replan_due.map_or(soon, |due| due.min(soon)));
+                }
                 Event::Time => {}
                 Event::Alone => {
                     self.end_tasks(STOP).await;
@@ -142,13 +154,13 @@ impl Supervisor {
                 Stand::Due(at) => Some(at),
                 Stand::Running(_) | Stand::GivenUp => None,
             });
-            let plans = self.plan_due.filter(|_| self.plan.is_none());
+            let plans = match &self.plan {
+                None => self.plan_due,
+                Some(_) => self.replan_due,
+            };
+            let plans = plans.filter(|_| self.planning.is_none());
             due = starts.chain(plans).fold(due, Instant::min);
         }
-        let recheck = self
-            .recheck_due
-            .filter(|_| self.target == Target::Running)
-            .unwrap_or(now + FAR);
         tokio::select! {
             biased;
             order = self.inbox.recv() => match order {
@@ -157,7 +169,7 @@ impl Supervisor {
             },
             Some(ended) = self.tasks.join_next_with_id() => Event::Ended(ended),
             () = self.board.replan.notified() => Event::Replan,
-            () = tokio::time::sleep_until(recheck) => Event::Replan,
+            planned = ready(&mut self.planning) => Event::Planned(planned),
             () = tokio::time::sleep_until(due) => Event::Time,
         }
     }
@@ -166,6 +178,7 @@ impl Supervisor {
         match order {
             Order::Pause => {
                 self.target = Target::Paused;
+                self.planning = None;
                 self.end_tasks(STOP).await;
                 self.board.connector(State::Paused, None);
                 self.board.tasks(State::Paused);
@@ -185,6 +198,7 @@ impl Supervisor {
                 }
             }
             Order::Replace(plan) => {
+                self.planning = None;
                 self.end_tasks(STOP).await;
                 self.adopt(*plan);
                 if self.target == Target::Paused {
@@ -200,67 +214,82 @@ impl Supervisor {
         }
     }
 
-    /// Makes a plan where there is none and it is time to.
-    async fn make_plan(&mut self) {
-        if self.plan.is_some() || self.plan_due.is_none_or(|due| due > Instant::now()) {
+    /// Begins to plan where there is no plan, or a new one is wanted, and it is time to. Orders are
+    /// heard meanwhile: a plugin may take its time.
+    fn begin_plan(&mut self) {
+        let due = match &self.plan {
+            None => self.plan_due,
+            Some(_) => self.replan_due,
+        };
+        if self.planning.is_some() || due.is_none_or(|due| due > Instant::now()) {
             return;
         }
-        match plan(&self.shared, self.spec.clone()).await {
-            Ok(plan) => self.adopt(plan),
-            Err(error) => {
-                self.plan_failures += 1;
-                let restart = &self.shared.settings.restart;
-                let pause = error
-                    .may_pass()
-                    .then(|| backoff::pause(restart, self.plan_failures, self.seed()))
-                    .flatten();
-                self.plan_due = pause.map(|pause| Instant::now() + pause);
-                let story = story(&error);
-                tracing::error!(connector = %self.spec.name, error = story, "the connector cannot be planned");
-                self.board
-                    .connector(State::Failed, Some(format!("{story}; {}", next_try(pause))));
-            }
-        }
+        self.replan_due = None;
+        let (shared, spec) = (self.shared.clone(), self.spec.clone());
+        self.planning = Some(Box::pin(async move { plan(&shared, spec).await }));
     }
 
-    fn adopt(&mut self, plan: Plan) {
-        let now = Instant::now();
-        self.spec = plan.spec.clone();
-        self.recheck_due = plan.recheck.map(|after| now + after);
-        self.slots = plan
-            .tasks
-            .iter()
-            .map(|_| Slot {
-                stand: Stand::Due(now),
-                failures: 0,
-                suspicions: 0,
-                careful: Careful::new(),
-            })
-            .collect();
-        self.board.planned(&plan);
-        self.board.connector(State::Running, None);
-        self.plan_failures = 0;
-        self.plan = Some(plan);
-    }
-
-    /// Asks the plugin for its tasks again and goes over to them if they differ.
-    async fn replan(&mut self) {
-        let Some(current) = &self.plan else { return };
-        if self.target != Target::Running {
-            return;
-        }
-        self.recheck_due = current.recheck.map(|after| Instant::now() + after);
-        match plan(&self.shared, self.spec.clone()).await {
-            Ok(fresh) if fresh.tasks != current.tasks => {
+    async fn planned(&mut self, planned: Result<Plan, PlanError>) {
+        let pause = planned.as_ref().ok().and_then(|plan| plan.recheck);
+        match (planned, &self.plan) {
+            (Ok(plan), None) => self.adopt(plan),
+            (Ok(fresh), Some(current)) if fresh.tasks != current.tasks => {
                 tracing::info!(connector = %self.spec.name, tasks = fresh.tasks.len(), "the plugin split its work anew");
                 self.end_tasks(STOP).await;
                 self.adopt(fresh);
             }
-            Ok(_) => {}
-            Err(error) => {
+            (Ok(_), Some(_)) => self.replan_after(pause),
+            (Err(error), Some(current)) => {
                 tracing::warn!(connector = %self.spec.name, error = story(&error), "the tasks could not be planned anew; the present ones go on");
+                let pause = current.recheck;
+                self.replan_after(pause);
             }
+            (Err(error), None) => self.plan_failed(&error),
         }
+    }
+
+    fn plan_failed(&mut self, error: &PlanError) {
+        self.plan_failures += 1;
+        let restart = &self.shared.settings.restart;
+        let pause = error
+            .may_pass()
+            .then(|| backoff::pause(restart, self.plan_failures, self.seed()))
+            .flatten();
+        self.plan_due = pause.map(|pause| Instant::now() + pause);
+        let story = story(error);
+        tracing::error!(connector = %self.spec.name, error = story, "the connector cannot be planned");
+        self.board
+            .connector(State::Failed, Some(format!("{story}; {}", next_try(pause))));
+    }
+
+    fn replan_after(&mut self, pause: Option<Duration>) {
+        self.replan_due = pause.map(|pause| Instant::now() + pause.max(REPLAN));
+    }
+
+    /// Goes over to a plan. A task whose settings stay what they were keeps its record of failures,
+    /// or a plugin that plans anew now and then would never be given up.
+    fn adopt(&mut self, plan: Plan) {
+        let now = Instant::now();
+        let before = self.plan.take().map(|plan| plan.tasks).unwrap_or_default();
+        let same_spec = Arc::ptr_eq(&self.spec, &plan.spec);
+        let mut old = std::mem::take(&mut self.slots).into_iter();
+        for (place, settings) in plan.tasks.iter().enumerate() {
+            let known = old.next();
+            let unchanged = same_spec && before.get(place) == Some(settings);
+            let slot = known.filter(|_| unchanged).unwrap_or_else(|| Slot {
+                stand: Stand::Due(now),
+                failures: 0,
+                suspicions: 0,
+                careful: Careful::new(),
+            });
+            self.slots.push(slot);
+        }
+        self.spec = plan.spec.clone();
+        self.board.planned(&plan);
+        self.board.connector(State::Running, None);
+        self.plan_failures = 0;
+        self.replan_after(plan.recheck);
+        self.plan = Some(plan);
     }
 
     fn start_due(&mut self) {
@@ -278,6 +307,11 @@ impl Supervisor {
                 settings: settings.clone(),
                 access: plan.access.clone(),
                 sink_access: plan.sink_access.clone(),
+                sink_settings: plan
+                    .sink_tasks
+                    .get(usize::try_from(number).unwrap_or(usize::MAX))
+                    .cloned()
+                    .unwrap_or_default(),
                 limits: self.shared.settings.limits.clone(),
                 tuning: self.shared.settings.tuning.clone(),
                 broker: self.shared.deps.broker.clone(),
@@ -355,13 +389,16 @@ impl Supervisor {
                 false,
             ),
         };
-        if ran >= restart.healthy {
+        // a call that hangs until its limit is no sign of health
+        if ran >= restart.healthy + self.shared.settings.limits.call_wall {
             slot.failures = 0;
             slot.suspicions = 0;
         }
         if let Some(TaskError::Suspect { careful, .. }) = &error {
-            slot.careful
-                .extend(careful.iter().map(|(queue, end)| (queue.clone(), *end)));
+            for (queue, end) in careful {
+                let known = slot.careful.entry(queue.clone()).or_default();
+                *known = (*known).max(*end);
+            }
             slot.suspicions += 1;
             if slot.suspicions <= SUSPICIONS {
                 tracing::warn!(connector = %self.spec.name, task = number, error = story, "a batch failed; its records follow one at a time");

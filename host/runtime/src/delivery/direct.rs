@@ -24,8 +24,8 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
     let Flow::Direct {
         sink: plugin,
-        sink_settings,
         topic,
+        ..
     } = &ctx.spec.flow
     else {
         return Ok(());
@@ -33,7 +33,9 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
     let Some(source) = source::open(&ctx).await? else {
         return Ok(());
     };
-    let queue = Queue::new(topic.as_deref().unwrap_or("direct"), "", 0);
+    // each task is a queue of its own to the sink, so that no two write to one place
+    let number = i32::try_from(ctx.task).unwrap_or(i32::MAX);
+    let queue = Queue::new(topic.as_deref().unwrap_or("direct"), "", number);
     let begin = [QueueOffset {
         queue: queue.clone(),
         next: 0,
@@ -42,21 +44,26 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
         &ctx,
         plugin,
         ctx.sink_access.clone(),
-        sink_settings,
+        &ctx.sink_settings,
         Desk::default(),
         &begin,
     )
     .await?;
-    let Some((sink, _)) = opened else {
+    let Some((sink, starts)) = opened else {
         return Ok(());
     };
+    // a sink that keeps its own offsets says where its numbering goes on
+    let next = starts
+        .iter()
+        .find(|start| start.queue == queue)
+        .map_or(0, |start| start.next);
     ctx.report.running(None);
     let mut job = Job {
         ctx: &ctx,
         source: &source,
         sink: &sink,
         queue,
-        next: 0,
+        next,
         topic: topic.as_deref(),
     };
     let ended = job.work().await;
@@ -69,6 +76,8 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
             }
         }
     }
+    source.end().await;
+    sink.end().await;
     ended
 }
 
@@ -111,7 +120,13 @@ impl Job<'_> {
                 }
                 Err(failed) => return Err(failed.at(self.ctx.who())),
             };
-            let wait = polled.wait;
+            let empty =
+                polled.batch.is_empty() && polled.points.is_empty() && polled.forget.is_empty();
+            let wait = if empty {
+                polled.wait.max(SHORTEST_RETRY)
+            } else {
+                polled.wait
+            };
             if !self.deliver(polled).await? {
                 return Ok(());
             }
@@ -171,20 +186,49 @@ impl Job<'_> {
                 tracing::warn!(%place, reason = rejection.reason, "a record the sink rejects is skipped");
             }
             failpoint::pass(Point::PutFlush);
-            loop {
-                match self.sink.flush().await {
-                    Ok(_) => break,
-                    Err(failed) => {
-                        if !self.again(failed, &place).await? {
-                            return Ok(false);
-                        }
-                    }
-                }
+            if !self.flush(self.next + batch.len() as u64, &place).await? {
+                return Ok(false);
             }
             self.next += batch.len() as u64;
         }
         self.commit(&batch, points, forget).await?;
         Ok(true)
+    }
+
+    /// Flushes until everything before `end` is durable in the sink; false when stopped.
+    async fn flush(&self, end: u64, place: &str) -> Result<bool, TaskError> {
+        loop {
+            let flushed = match self.sink.flush().await {
+                Ok(flushed) => flushed,
+                Err(failed) => {
+                    if !self.again(failed, place).await? {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+            };
+            for rejection in flushed.rejected {
+                let place = format!("{}, record {}", self.ctx.who(), rejection.offset);
+                if !self.ctx.spec.skip_bad_records {
+                    return Err(TaskError::Rejected {
+                        place,
+                        reason: rejection.reason,
+                    });
+                }
+                tracing::warn!(%place, reason = rejection.reason, "a record the sink rejects late is skipped");
+            }
+            let covered = flushed.upto.is_none_or(|upto| {
+                let known = upto.iter().find(|known| known.queue == self.queue);
+                known.is_some_and(|known| known.next >= end)
+            });
+            if covered {
+                self.ctx.report.running(None);
+                return Ok(true);
+            }
+            if self.pause(SHORTEST_RETRY).await {
+                return Ok(false);
+            }
+        }
     }
 
     /// After a failed call: true to repeat it, false when stopped.

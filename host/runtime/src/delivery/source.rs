@@ -9,5 +9,6 @@ mod task;
 mod tracker;
 
 pub(crate) use dispatch::topic_of;
+pub(crate) use route::hash;
 pub(crate) use task::{close, open, run};
 pub(crate) use tracker::{Progress, Tracker};

@@ -3,12 +3,23 @@
 
 use connect_sandbox::{OptionKind, OptionSpec};
 
+use crate::status::REDACTED;
+
 /// Writes `text` as the wall wants a setting of this kind.
 ///
 /// # Errors
 /// A sentence that names the expected form.
 pub(crate) fn normalise(option: &OptionSpec, key: &str, text: &str) -> Result<String, String> {
-    let mistyped = |expected: &str| format!("`{key}` is `{text}`; expected {expected}");
+    let mistyped = |expected: &str| {
+        format!(
+            "`{key}` is `{}`; expected {expected}",
+            if option.kind == OptionKind::Secret {
+                REDACTED
+            } else {
+                text
+            }
+        )
+    };
     let value = match option.kind {
         OptionKind::Text => text.to_owned(),
         OptionKind::Secret => text.to_owned(),

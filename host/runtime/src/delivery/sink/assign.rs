@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use connect_broker::{BoxFuture, BrokerError};
 use connect_record::{Queue, QueueOffset};
+use connect_store::StoredOffset;
 
+use crate::delivery::source::hash;
 use crate::delivery::{TaskContext, TaskError};
 use crate::spec::StartAt;
 
@@ -47,19 +49,18 @@ pub(crate) async fn patiently<'a, T>(
     }
 }
 
-/// The share of this task: of all queues in the order of topic, broker and number, every one
-/// whose place modulo the number of tasks is the task's own number.
+/// The share of this task. A queue's task depends on nothing but its own name and the number of
+/// tasks, so that queues that come or go never move another one between tasks at work.
 pub(crate) fn share(mut queues: Vec<Queue>, task: u32, tasks: u32) -> Vec<Queue> {
     queues.sort();
     queues.dedup();
-    let tasks = usize::try_from(tasks.max(1)).unwrap_or(1);
-    let task = usize::try_from(task).unwrap_or(0);
+    let tasks = u64::from(tasks.max(1));
+    queues.retain(|queue| {
+        let name = hash(format!("{}\t{}", queue.topic, queue.broker).as_bytes());
+        let number = u64::try_from(queue.id).unwrap_or(0);
+        name.wrapping_add(number) % tasks == u64::from(task)
+    });
     queues
-        .into_iter()
-        .enumerate()
-        .filter(|(place, _)| place % tasks == task)
-        .map(|(_, queue)| queue)
-        .collect()
 }
 
 /// Where each of `queues` begins: where the store says, else as the connector asks.
@@ -84,7 +85,13 @@ pub(crate) async fn begin(
             )
         })
         .collect();
+    // a queue that came while this sink was away is read from its first message
+    let start = match start {
+        StartAt::Latest if !stored.is_empty() => StartAt::Earliest,
+        start => start,
+    };
     let mut offsets = Vec::with_capacity(queues.len());
+    let mut chosen = Vec::new();
     for queue in queues {
         if let Some(next) = stored.get(&queue) {
             offsets.push(QueueOffset { queue, next: *next });
@@ -102,9 +109,25 @@ pub(crate) async fn begin(
         })
         .await?;
         match asked {
-            Asked::Answer(next) => offsets.push(QueueOffset { queue, next }),
+            Asked::Answer(next) => {
+                chosen.push(StoredOffset {
+                    topic: queue.topic.to_string(),
+                    broker: queue.broker.to_string(),
+                    id: queue.id,
+                    next,
+                });
+                offsets.push(QueueOffset { queue, next });
+            }
             Asked::Stopped => return Ok(Asked::Stopped),
         }
+    }
+    if start != StartAt::Earliest && !chosen.is_empty() {
+        // where a sink began by time or at the end is a decision that must outlive it
+        let stored = ctx.store.commit_offsets(&ctx.spec.name, &chosen).await;
+        stored.map_err(|source| TaskError::Store {
+            step: "storing where the sink begins",
+            source: Box::new(source),
+        })?;
     }
     Ok(Asked::Answer(offsets))
 }
@@ -119,7 +142,19 @@ mod tests {
         let mut all: Vec<Queue> = (0..3)
             .flat_map(|task| share(queues.clone(), task, 3))
             .collect();
-        assert_eq!(share(queues.clone(), 0, 3).len(), 3);
+        let most = (0..3)
+            .map(|task| share(queues.clone(), task, 3).len())
+            .max();
+        assert_eq!(most, Some(3));
+        let more: Vec<Queue> = (0..9).map(|id| Queue::new("t", "b", id)).collect();
+        for task in 0..3 {
+            let before = share(queues.clone(), task, 3);
+            let after = share(more.clone(), task, 3);
+            assert!(
+                before.iter().all(|queue| after.contains(queue)),
+                "a queue moved"
+            );
+        }
         all.sort();
         assert_eq!(all, queues);
     }

@@ -1,5 +1,6 @@
 //! A sink's instance and what it may ask of its host: its queues, a seek, a pause.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ pub(crate) const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 #[derive(Default)]
 pub(crate) struct Wishes {
     pub(super) assignment: Vec<Queue>,
-    pub(super) seeks: Vec<(Queue, u64)>,
+    pub(super) seeks: HashMap<Queue, u64>,
     /// Queue and whether it is to be paused.
-    pub(super) pauses: Vec<(Queue, bool)>,
+    pub(super) pauses: HashMap<Queue, bool>,
 }
 
 /// The host's side of a sink's requests.
@@ -37,23 +38,30 @@ impl SinkContext for Desk {
     }
 
     fn seek(&self, queue: Queue, offset: u64) {
-        self.with(|wishes| wishes.seeks.push((queue, offset)));
+        self.with(|wishes| {
+            if wishes.assignment.contains(&queue) {
+                wishes.seeks.insert(queue, offset);
+            }
+        });
     }
 
     fn pause(&self, queues: Vec<Queue>) {
-        self.with(|wishes| {
-            wishes
-                .pauses
-                .extend(queues.into_iter().map(|queue| (queue, true)))
-        });
+        self.with(|wishes| wishes.set_paused(queues, true));
     }
 
     fn resume(&self, queues: Vec<Queue>) {
-        self.with(|wishes| {
-            wishes
-                .pauses
-                .extend(queues.into_iter().map(|queue| (queue, false)))
-        });
+        self.with(|wishes| wishes.set_paused(queues, false));
+    }
+}
+
+impl Wishes {
+    /// Only for queues of this task, so that a plugin cannot fill the worker's memory with wishes.
+    fn set_paused(&mut self, queues: Vec<Queue>, paused: bool) {
+        for queue in queues {
+            if self.assignment.contains(&queue) {
+                self.pauses.insert(queue, paused);
+            }
+        }
     }
 }
 

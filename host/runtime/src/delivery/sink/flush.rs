@@ -1,7 +1,9 @@
 //! Flush and commit: first the plugin, then the store, then the broker's mirror.
 
 use connect_record::QueueOffset;
+use connect_sandbox::{CallError, Flushed};
 use connect_store::StoredOffset;
+use tokio::time::Instant;
 
 use super::desk::SHORTEST_RETRY;
 use super::seat::Seat;
@@ -9,81 +11,106 @@ use super::task::Job;
 use crate::delivery::TaskError;
 use crate::failpoint::{self, Point};
 use crate::guest::Failed;
-use connect_sandbox::CallError;
 
 impl Job<'_> {
-    /// Makes what was put durable in the plugin, then the offsets durable in the store.
+    /// Makes what was put durable in the plugin, then the offsets durable in the store. Without an
+    /// answer from the plugin, as when the task is stopped while a sink asks to be called again,
+    /// nothing is committed and everything counts as unflushed still.
     pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
         self.flush_due = None;
-        let any_records = std::mem::take(&mut self.unflushed) > 0;
         let mut ends: Vec<QueueOffset> = self.seats.iter().filter_map(Seat::flushable).collect();
-        if ends.is_empty() {
-            return Ok(());
-        }
+        // a sink that paused a queue is called all the same, or it could never resume it
+        let ask = self.unflushed > 0 || self.seats.iter().any(|seat| seat.paused);
         let mut late = Vec::new();
-        if any_records {
-            let flushed = loop {
-                match self.guest.flush().await {
-                    Ok(flushed) => break flushed,
-                    Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
-                        self.ctx
-                            .report
-                            .running(Some(format!("the sink waits to flush: {reason}")));
-                        tokio::select! {
-                            () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
-                            () = self.ctx.stop.cancelled() => return Ok(()),
-                        }
-                    }
-                    Err(failed) => return Err(self.flush_failed(failed)),
-                }
+        if ask {
+            let Some(flushed) = self.ask_flush().await? else {
+                return Ok(());
             };
+            self.unflushed = 0;
             if let Some(upto) = flushed.upto {
                 for end in &mut ends {
-                    let covered = upto
-                        .iter()
-                        .find(|known| known.queue == end.queue)
-                        .map_or(0, |known| known.next);
-                    end.next = end.next.min(covered);
+                    let covered = upto.iter().find(|known| known.queue == end.queue);
+                    let covered = covered.map_or(0, |known| known.next);
+                    if covered < end.next {
+                        end.next = covered;
+                        // the rest is asked for again, records or not
+                        self.unflushed = 1;
+                    }
                 }
             }
             late = flushed.rejected;
         }
-        for rejection in &late {
-            for end in ends.iter_mut().filter(|end| end.queue == rejection.queue) {
-                if !self.ctx.spec.skip_bad_records {
+        if self.unflushed > 0 {
+            self.flush_due = Some(Instant::now() + self.flush_interval());
+        }
+        if !self.ctx.spec.skip_bad_records {
+            for rejection in &late {
+                for end in ends.iter_mut().filter(|end| end.queue == rejection.queue) {
                     end.next = end.next.min(rejection.offset);
                 }
             }
         }
-        failpoint::pass(Point::FlushOffset);
-        self.commit(ends).await?;
-        self.wish();
-        match late.into_iter().next() {
-            Some(first) if !self.ctx.spec.skip_bad_records => {
-                let place = format!(
-                    "{}, queue {}, offset {}",
-                    self.ctx.who(),
-                    first.queue,
-                    first.offset
-                );
-                Err(TaskError::Rejected {
+        let durable = |end: &QueueOffset| {
+            let seat = self.seats.iter().find(|seat| seat.queue == end.queue);
+            seat.map_or(0, |seat| seat.durable)
+        };
+        ends.retain(|end| end.next > durable(end));
+        if !ends.is_empty() {
+            failpoint::pass(Point::FlushOffset);
+            self.commit(ends).await?;
+        }
+        self.wish().await?;
+        for rejection in late {
+            let place = format!(
+                "{}, queue {}, offset {}",
+                self.ctx.who(),
+                rejection.queue,
+                rejection.offset
+            );
+            if !self.ctx.spec.skip_bad_records {
+                return Err(TaskError::Rejected {
                     place,
-                    reason: first.reason,
-                })
+                    reason: rejection.reason,
+                });
             }
-            _ => Ok(()),
+            tracing::warn!(
+                place,
+                reason = rejection.reason,
+                "a record the sink rejects late is skipped"
+            );
+        }
+        Ok(())
+    }
+
+    /// Asks until the plugin has answered; none when the task was stopped meanwhile.
+    async fn ask_flush(&mut self) -> Result<Option<Flushed>, TaskError> {
+        let mut waiting = false;
+        loop {
+            match self.guest.flush().await {
+                Ok(flushed) => {
+                    if waiting {
+                        self.ctx.report.running(None);
+                    }
+                    return Ok(Some(flushed));
+                }
+                Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                    waiting = true;
+                    let reason = format!("the sink waits to flush: {reason}");
+                    self.ctx.report.running(Some(reason));
+                    tokio::select! {
+                        () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
+                        () = self.ctx.stop.cancelled() => return Ok(None),
+                    }
+                }
+                Err(failed) => return Err(self.flush_failed(failed)),
+            }
         }
     }
 
     fn flush_failed(&self, failed: Failed) -> TaskError {
         let ends = self.unflushed_ends();
-        let records: u64 = self
-            .seats
-            .iter()
-            .map(|seat| seat.put.saturating_sub(seat.durable))
-            .sum();
         match failed {
-            Failed::Call(source) if source.poisoned() && records > 1 => TaskError::Suspect {
+            Failed::Call(source) if source.poisoned() && self.unflushed > 1 => TaskError::Suspect {
                 place: format!("{}, flush", self.ctx.who()),
                 careful: ends,
                 source: Box::new(source),

@@ -6,6 +6,7 @@ use connect_rows::{Builder, Parts};
 
 use super::seat::Seat;
 use crate::delivery::{Careful, TaskContext};
+use crate::error::story;
 use crate::mapping::{MappingError, append_message};
 
 /// A batch and where its records came from.
@@ -74,9 +75,14 @@ pub(crate) fn gather(
                 values,
             ) {
                 Ok(()) => origins.push((index, message.queue_offset)),
+                // it may fit into the next batch, which begins with it
+                Err(MappingError::TooLarge(_)) if !origins.is_empty() => {
+                    push(&mut counts, index, count);
+                    break 'seats;
+                }
                 Err(error) if ctx.spec.skip_bad_records => {
                     tracing::warn!(connector = %ctx.spec.name, task = ctx.task, queue = %seat.queue,
-                        offset = message.queue_offset, %error, "a bad message is skipped");
+                        offset = message.queue_offset, error = %story(&error), "a bad message is skipped");
                 }
                 Err(error) if origins.is_empty() && count == 0 => {
                     return Gathered::Bad(Bad {

@@ -23,6 +23,12 @@ pub(crate) struct Mirror {
     task: JoinHandle<()>,
 }
 
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Mirror {
     pub(crate) fn start(broker: Arc<dyn Broker>, group: Arc<str>) -> Self {
         let (newest, seen) = watch::channel(Offsets::new());
@@ -37,11 +43,10 @@ impl Mirror {
     }
 
     /// Gives the last offsets a moment to arrive.
-    pub(crate) async fn finish(self) {
-        let Self { newest, mut task } = self;
-        drop(newest);
-        if tokio::time::timeout(LAST, &mut task).await.is_err() {
-            task.abort();
+    pub(crate) async fn finish(mut self) {
+        // without a sender the task writes what is left and ends
+        self.newest = watch::channel(Offsets::new()).0;
+        if tokio::time::timeout(LAST, &mut self.task).await.is_err() {
             tracing::debug!(
                 "the broker's group offset is behind the store's; the next start mends it"
             );
@@ -87,9 +92,17 @@ async fn write(
         broker.ensure_group(group).await?;
         *grouped = true;
     }
+    let mut failed = Ok(());
     for (queue, next) in wanted {
-        broker.commit_offset(group, &queue, next).await?;
-        written.insert(queue, next);
+        match broker.commit_offset(group, &queue, next).await {
+            Ok(()) => {
+                written.insert(queue, next);
+            }
+            Err(error) => {
+                *grouped = false;
+                failed = Err(error);
+            }
+        }
     }
-    Ok(())
+    failed
 }

@@ -154,6 +154,8 @@ async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, credit:
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             Err(error) if error.retriable() => {
+                // what a broker shows right after its return says nothing about before
+                short_since = None;
                 if !troubled {
                     tracing::warn!(%queue, %error, "a pull failed and is repeated until it succeeds");
                     troubled = true;

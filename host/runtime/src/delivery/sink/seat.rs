@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use connect_broker::Incoming;
+use connect_broker::{BrokerError, Incoming};
 use connect_record::{Queue, QueueOffset};
 
 use super::reader::Reader;
@@ -25,6 +25,18 @@ pub(crate) struct Seat {
     pub(crate) durable: u64,
     /// The plugin asked for no records of this queue for now.
     pub(crate) paused: bool,
+    /// Why the reader ended. Looked at once everything it brought has been put.
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// What a reader ended with.
+pub(crate) enum Trouble {
+    /// The offset is older than the oldest message, which has this offset.
+    Gap(u64),
+    /// The queue ends here, before the offset.
+    Ahead(u64),
+    /// The broker gave an error that trying again does not mend.
+    Failed(BrokerError),
 }
 
 impl Seat {
@@ -40,6 +52,7 @@ impl Seat {
             put: next,
             durable: next,
             paused: false,
+            trouble: None,
         }
     }
 
@@ -92,6 +105,7 @@ impl Seat {
         self.reader = reader;
         self.waiting.clear();
         self.pulls.clear();
+        self.trouble = None;
         self.pulled = next;
         self.put = next;
     }

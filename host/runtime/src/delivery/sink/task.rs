@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use connect_record::{Queue, QueueOffset};
 use connect_sandbox::CallError;
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -14,11 +15,11 @@ use super::desk::{Desk, SHORTEST_RETRY, open};
 use super::gather::{Chunk, Gathered, gather};
 use super::mirror::Mirror;
 use super::reader::{Fetched, Note, Source};
-use super::seat::Seat;
+use super::seat::{Seat, Trouble};
 use crate::delivery::{Careful, TaskContext, TaskError, find_or_create};
 use crate::error::story;
 use crate::failpoint::{self, Point};
-use crate::guest::{Failed, SinkGuest};
+use crate::guest::{Answer, Failed, SinkGuest};
 use crate::spec::{Flow, OffsetLost, StartAt};
 
 /// Runs a sink task until it is stopped or fails.
@@ -78,12 +79,12 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
         guest: &guest,
     };
     job.seat(offsets, &starts);
-    if *start != StartAt::Earliest {
-        // where a sink began by time or at the end is a decision that must outlive it
-        job.store_beginnings().await?;
-    }
-    let ended = job.work().await;
+    let ended = match job.wish().await {
+        Ok(()) => job.work().await,
+        Err(error) => Err(error),
+    };
     let finished = job.finish(ended.is_ok()).await;
+    guest.end().await;
     ended.and(finished)
 }
 
@@ -129,10 +130,16 @@ impl Job<'_> {
     async fn work(&mut self) -> Result<(), TaskError> {
         loop {
             while let Ok(note) = self.inbox.try_recv() {
-                self.take(note)?;
+                self.take(note);
             }
             if self.ctx.stop.is_cancelled() {
                 return Ok(());
+            }
+            self.troubled().await?;
+            if self.seats.iter().any(|seat| seat.paused) {
+                let interval = self.flush_interval();
+                self.flush_due
+                    .get_or_insert_with(|| Instant::now() + interval);
             }
             let now = Instant::now();
             if self.unflushed >= self.flush_records()
@@ -156,7 +163,7 @@ impl Job<'_> {
                         .min(self.refresh_due);
                     tokio::select! {
                         () = self.ctx.stop.cancelled() => return Ok(()),
-                        note = self.inbox.recv() => if let Some(note) = note { self.take(note)? },
+                        note = self.inbox.recv() => if let Some(note) = note { self.take(note) },
                         () = tokio::time::sleep_until(due) => {}
                     }
                 }
@@ -195,7 +202,7 @@ impl Job<'_> {
             .unwrap_or(self.ctx.tuning.flush_records)
     }
 
-    fn flush_interval(&self) -> Duration {
+    pub(super) fn flush_interval(&self) -> Duration {
         self.ctx
             .spec
             .sizes
@@ -221,41 +228,27 @@ impl Job<'_> {
         self.source.read(self.readers, queue.clone(), offset)
     }
 
-    fn take(&mut self, note: Note) -> Result<(), TaskError> {
+    fn take(&mut self, note: Note) {
         let reads = |seat: &Seat| {
             seat.reader
                 .as_ref()
                 .is_some_and(|reader| reader.number == note.reader)
         };
         let Some(index) = self.seats.iter().position(reads) else {
-            return Ok(());
+            return;
         };
         let Some(seat) = self.seats.get_mut(index) else {
-            return Ok(());
+            return;
         };
         match note.fetched {
             Fetched::Messages { messages, next } => seat.bring(messages, next),
             Fetched::Skipped { next } => seat.skip_to(next),
             Fetched::Waiting(reason) => self.ctx.report.running(Some(reason)),
             Fetched::Back => self.ctx.report.running(None),
-            Fetched::Gap { min } => {
-                return self.gap(index, min, "the oldest message in the queue is");
-            }
-            Fetched::Ahead { max } => return self.gap(index, max, "the queue ends at"),
-            Fetched::Failed(source) => {
-                let place = format!(
-                    "{}, queue {}, offset {}",
-                    self.ctx.who(),
-                    seat.queue,
-                    seat.put
-                );
-                return Err(TaskError::Broker {
-                    place,
-                    source: Box::new(source),
-                });
-            }
+            Fetched::Gap { min } => seat.trouble = Some(Trouble::Gap(min)),
+            Fetched::Ahead { max } => seat.trouble = Some(Trouble::Ahead(max)),
+            Fetched::Failed(error) => seat.trouble = Some(Trouble::Failed(error)),
         }
-        Ok(())
     }
 
     async fn put(&mut self, chunk: Chunk) -> Result<(), TaskError> {
@@ -278,7 +271,7 @@ impl Job<'_> {
                         self.ctx
                             .report
                             .running(Some(format!("the sink waits: {reason}")));
-                        self.wish();
+                        self.wish().await?;
                         tokio::select! {
                             () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
                             () = self.ctx.stop.cancelled() => return Ok(()),
@@ -291,7 +284,7 @@ impl Job<'_> {
         if waiting {
             self.ctx.report.running(None);
         }
-        let refused = self.refusals(rejected, &origins)?;
+        let refused = self.refusals(rejected, &origins);
         for (index, count) in &counts {
             if let Some(seat) = self.seats.get_mut(*index) {
                 seat.taken(*count);
@@ -302,9 +295,9 @@ impl Job<'_> {
         self.flush_due
             .get_or_insert_with(|| Instant::now() + interval);
         failpoint::pass(Point::PutFlush);
-        self.wish();
-        if let Some((index, offset, reason)) = refused {
-            return self.refuse(index, offset, reason).await;
+        self.wish().await?;
+        if !refused.is_empty() {
+            return self.refuse(refused).await;
         }
         if careful {
             self.flush().await?;
@@ -312,26 +305,16 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn store_beginnings(&mut self) -> Result<(), TaskError> {
-        let ends = self
-            .seats
-            .iter()
-            .map(|seat| QueueOffset {
-                queue: seat.queue.clone(),
-                next: seat.durable,
-            })
-            .collect();
-        self.commit(ends).await
-    }
-
-    /// Carries out what the plugin asked for during its last call.
-    pub(super) fn wish(&mut self) {
+    /// Carries out what the plugin asked for during its last call. A seek behind what is durable
+    /// is durable at once: after a crash the sink gets what it asked for.
+    pub(super) async fn wish(&mut self) -> Result<(), TaskError> {
         let (seeks, pauses) = self.desk.with(|wishes| {
             (
                 std::mem::take(&mut wishes.seeks),
                 std::mem::take(&mut wishes.pauses),
             )
         });
+        let mut back = Vec::new();
         for (queue, offset) in seeks {
             let Some(index) = self.seats.iter().position(|seat| seat.queue == queue) else {
                 continue;
@@ -339,13 +322,23 @@ impl Job<'_> {
             let reader = self.read(&queue, offset);
             if let Some(seat) = self.seats.get_mut(index) {
                 seat.rewind(offset, Some(reader));
-                seat.durable = seat.durable.min(offset);
+                if offset < seat.durable {
+                    back.push(QueueOffset {
+                        queue,
+                        next: offset,
+                    });
+                }
             }
         }
         for (queue, paused) in pauses {
             if let Some(seat) = self.seats.iter_mut().find(|seat| seat.queue == queue) {
                 seat.paused = paused;
             }
+        }
+        if back.is_empty() {
+            Ok(())
+        } else {
+            self.commit(back).await
         }
     }
 
@@ -357,7 +350,11 @@ impl Job<'_> {
         };
         let mut found = Vec::new();
         for topic in topics {
-            match self.ctx.broker.topic_queues(topic).await {
+            let asked = tokio::select! {
+                asked = self.ctx.broker.topic_queues(topic) => asked,
+                () = self.ctx.stop.cancelled() => return Ok(()),
+            };
+            match asked {
                 Ok(Some(queues)) if !queues.is_empty() => found.extend(queues),
                 // a topic that cannot be asked for now keeps its queues
                 _ => return Ok(()),
@@ -378,11 +375,15 @@ impl Job<'_> {
             return Ok(());
         }
         self.flush().await?;
+        if self.ctx.stop.is_cancelled() {
+            return Ok(());
+        }
         if !gone.is_empty() {
-            self.guest
-                .revoked(gone.clone(), false)
-                .await
-                .map_err(|failed| failed.at(self.ctx.who()))?;
+            let guest = self.guest;
+            let told = self.answered(|| guest.revoked(gone.clone(), false)).await?;
+            if told.is_none() {
+                return Ok(());
+            }
             self.seats.retain(|seat| !gone.contains(&seat.queue));
         }
         // a queue that is new to a sink at work is read from its first message
@@ -395,12 +396,36 @@ impl Job<'_> {
             return Ok(());
         };
         if !offsets.is_empty() {
-            let assigned = self.guest.assigned(offsets.clone()).await;
-            let starts = assigned.map_err(|failed| failed.at(self.ctx.who()))?;
+            let guest = self.guest;
+            let told = self.answered(|| guest.assigned(offsets.clone())).await?;
+            let Some(starts) = told else { return Ok(()) };
             self.seat(offsets, &starts);
         }
         let assignment = self.seats.iter().map(|seat| seat.queue.clone()).collect();
         self.desk.with(|wishes| wishes.assignment = assignment);
-        Ok(())
+        self.ctx.report.running(None);
+        self.wish().await
+    }
+
+    /// Repeats a call until it is answered; none when the task was stopped meanwhile.
+    async fn answered<T>(
+        &self,
+        call: impl Fn() -> BoxFuture<'static, Answer<T>>,
+    ) -> Result<Option<T>, TaskError> {
+        loop {
+            match call().await {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                    self.ctx
+                        .report
+                        .running(Some(format!("the sink waits: {reason}")));
+                    tokio::select! {
+                        () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
+                        () = self.ctx.stop.cancelled() => return Ok(None),
+                    }
+                }
+                Err(failed) => return Err(failed.at(self.ctx.who())),
+            }
+        }
     }
 }

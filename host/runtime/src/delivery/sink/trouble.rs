@@ -1,25 +1,61 @@
 //! When a sink's record, batch or queue is in trouble: what is committed first, and which error
 //! names which record.
 
+use connect_record::Queue;
 use connect_sandbox::Rejected;
 
 use super::gather::Bad;
+use super::seat::{Seat, Trouble};
 use super::task::Job;
 use crate::delivery::{Careful, TaskError};
 use crate::guest::Failed;
 use crate::spec::OffsetLost;
 
 impl Job<'_> {
-    /// The stored offset is not in the queue any more.
-    pub(super) fn gap(&mut self, index: usize, other: u64, what: &str) -> Result<(), TaskError> {
-        let Some(seat) = self.seats.get(index) else {
+    /// Deals with a queue whose reader has ended, once everything it brought has been put.
+    pub(super) async fn troubled(&mut self) -> Result<(), TaskError> {
+        let ripe = |seat: &Seat| seat.trouble.is_some() && seat.waiting.is_empty();
+        let Some(index) = self.seats.iter().position(ripe) else {
+            return Ok(());
+        };
+        let Some(seat) = self.seats.get_mut(index) else {
             return Ok(());
         };
         let (queue, at) = (seat.queue.clone(), seat.put);
+        match seat.trouble.take() {
+            Some(Trouble::Gap(min)) => {
+                self.gap(index, &queue, at, min, "the oldest message in the queue is")
+                    .await
+            }
+            Some(Trouble::Ahead(max)) => {
+                self.gap(index, &queue, at, max, "the queue ends at").await
+            }
+            Some(Trouble::Failed(source)) => {
+                self.flush().await?;
+                let place = format!("{}, queue {queue}, offset {at}", self.ctx.who());
+                Err(TaskError::Broker {
+                    place,
+                    source: Box::new(source),
+                })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The next offset is not in the queue any more.
+    async fn gap(
+        &mut self,
+        index: usize,
+        queue: &Queue,
+        at: u64,
+        other: u64,
+        what: &str,
+    ) -> Result<(), TaskError> {
         let text = format!(
             "{}, queue {queue}: the next offset is {at}, but {what} {other}",
             self.ctx.who()
         );
+        self.flush().await?;
         if self.lost == OffsetLost::Fail {
             return Err(TaskError::OffsetLost(format!(
                 "{text}; messages between are gone or the topic was made anew; `offset.lost = earliest` goes on with the oldest message"
@@ -28,7 +64,7 @@ impl Job<'_> {
         tracing::warn!("{text}; going on with the oldest message, as `offset.lost` says");
         // an offset beyond the end belongs to a topic that was made anew: begin with its first
         let next = if other > at { other } else { 0 };
-        let reader = self.read(&queue, next);
+        let reader = self.read(queue, next);
         if let Some(seat) = self.seats.get_mut(index) {
             seat.rewind(next, Some(reader));
             seat.durable = seat.durable.min(next);
@@ -36,13 +72,13 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The first rejected record that the connector does not skip.
+    /// The rejected records that the connector does not skip, by seat and offset.
     pub(super) fn refusals(
         &self,
         rejected: Vec<Rejected>,
         origins: &[(usize, u64)],
-    ) -> Result<Option<(usize, u64, String)>, TaskError> {
-        let mut first = None;
+    ) -> Vec<(usize, u64, String)> {
+        let mut refused = Vec::new();
         for rejection in rejected {
             let origin = usize::try_from(rejection.index)
                 .ok()
@@ -58,26 +94,30 @@ impl Job<'_> {
                     .unwrap_or_default();
                 tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, queue, offset,
                     reason = rejection.reason, "a record the sink rejects is skipped");
-            } else if first.as_ref().is_none_or(|(_, known, _)| offset < *known) {
-                first = Some((index, offset, rejection.reason));
+            } else {
+                refused.push((index, offset, rejection.reason));
             }
         }
-        Ok(first)
+        refused
     }
 
-    /// Commits what stands before a rejected record, then fails with exactly that record.
+    /// Commits what stands before the rejected records, each queue by itself, then fails with the
+    /// first of them.
     pub(super) async fn refuse(
         &mut self,
-        index: usize,
-        offset: u64,
-        reason: String,
+        refused: Vec<(usize, u64, String)>,
     ) -> Result<(), TaskError> {
-        let mut queue = String::new();
-        if let Some(seat) = self.seats.get_mut(index) {
-            seat.put = seat.put.min(offset);
-            queue = seat.queue.to_string();
+        for (index, offset, _) in &refused {
+            if let Some(seat) = self.seats.get_mut(*index) {
+                seat.put = seat.put.min(*offset);
+            }
         }
         self.flush().await?;
+        let Some((index, offset, reason)) = refused.into_iter().next() else {
+            return Ok(());
+        };
+        let queue = self.seats.get(index).map(|seat| seat.queue.to_string());
+        let queue = queue.unwrap_or_default();
         Err(TaskError::Rejected {
             place: format!("{}, queue {queue}, offset {offset}", self.ctx.who()),
             reason,

@@ -9,6 +9,7 @@ use super::lanes::{Lanes, Parcel};
 use super::route::Router;
 use super::tracker::Tracker;
 use crate::delivery::{TaskContext, TaskError};
+use crate::error::story;
 use crate::mapping::{MappingError, message_of};
 use crate::spec::{Flow, QueueBy};
 
@@ -68,7 +69,7 @@ impl Dispatch {
                 Ok((queue, message)) => lanes.push(&queue, Parcel { ticket, message }),
                 Err(error) if ctx.spec.skip_bad_records => {
                     let place = tracker.place(ticket);
-                    tracing::warn!(connector = %ctx.spec.name, task = ctx.task, %place, %error, "a bad record is skipped");
+                    tracing::warn!(connector = %ctx.spec.name, task = ctx.task, %place, error = %story(&error), "a bad record is skipped");
                     tracker.confirm(ticket);
                 }
                 Err(source) => {

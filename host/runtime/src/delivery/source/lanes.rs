@@ -149,7 +149,7 @@ impl Lanes {
         flight.landed
     }
 
-    /// Lets a queue go on after its refused message was dealt with.
+    /// Lets all queues go on after a refused message was dealt with.
     pub(crate) fn release(&mut self) {
         for lane in self.lanes.values_mut() {
             lane.held = false;
@@ -193,6 +193,10 @@ impl Courier {
                 .confirmed
                 .extend(parcels.drain(..).map(|parcel| parcel.ticket)),
             Err(error) if error.retriable() => {}
+            // nothing is wrong with the messages: topic, permission or broker are
+            Err(error) if !error.permanent() => {
+                landed.refused = parcels.first().map(|parcel| (parcel.ticket, error));
+            }
             Err(error) if parcels.len() == 1 => {
                 landed.refused = parcels.pop().map(|parcel| (parcel.ticket, error));
             }

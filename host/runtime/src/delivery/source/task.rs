@@ -16,13 +16,21 @@ use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
 use super::resume::StoredPoints;
 use super::tracker::Tracker;
-use crate::delivery::{TaskContext, TaskError, find_or_create};
+use crate::delivery::{TaskContext, TaskError, find_or_create, ready};
 use crate::error::story;
 use crate::failpoint::{self, Point};
 use crate::guest::{Answer, Failed, SourceGuest};
 
 /// Shortest pause after a source asked to be called again.
 const SHORTEST_RETRY: Duration = Duration::from_millis(50);
+
+/// A drain waits no longer than this for a sign of life: a broker that is away would be waited for
+/// in vain.
+const SILENCE: Duration = Duration::from_millis(1_500);
+
+/// Shortest pause after an answer that brought nothing: a plugin that never waits must not keep a
+/// core busy.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Runs a source task until it is stopped or fails.
 pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
@@ -42,6 +50,7 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
         poll: None,
         commit: None,
         acknowledging: None,
+        acknowledge_due: Instant::now(),
         next_poll: Instant::now(),
         waiting: false,
         ctx: &ctx,
@@ -53,6 +62,7 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
     if ended.is_ok() {
         close(&ctx, &guest).await;
     }
+    guest.end().await;
     ended.and(drained)
 }
 
@@ -132,30 +142,23 @@ struct Job<'a> {
     acknowledge: BTreeMap<String, Bytes>,
     poll: Option<BoxFuture<'static, Answer<Polled>>>,
     commit: Option<BoxFuture<'static, Result<Vec<ResumePoint>, StoreError>>>,
-    acknowledging: Option<BoxFuture<'static, Answer<()>>>,
+    acknowledging: Option<BoxFuture<'static, Told>>,
+    /// Not before this moment, since the plugin asked for a pause.
+    acknowledge_due: Instant,
     next_poll: Instant,
     waiting: bool,
 }
+
+/// The points a plugin was told of, and its answer.
+type Told = (Vec<ResumePoint>, Answer<()>);
 
 enum Event {
     Stop,
     Landed(Landed),
     Committed(Result<Vec<ResumePoint>, StoreError>),
-    Acknowledged(Answer<()>),
+    Acknowledged(Told),
     Polled(Answer<Polled>),
     Time,
-}
-
-/// The future in `slot`, cleared once it is ready; for ever pending without one.
-async fn ready<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
-    match slot {
-        Some(future) => {
-            let value = future.await;
-            *slot = None;
-            value
-        }
-        None => std::future::pending().await,
-    }
 }
 
 impl Job<'_> {
@@ -186,7 +189,10 @@ impl Job<'_> {
     /// Waits for what is in flight, for as long as the drain may take, and commits it.
     async fn drain(&mut self) -> Result<(), TaskError> {
         self.poll = None;
+        // what the broker takes now is confirmed as ever; what it does not take comes again later
+        self.lanes.give_up();
         let deadline = Instant::now() + self.ctx.tuning.drain;
+        let mut patience = Instant::now() + SILENCE;
         let mut ended = Ok(());
         loop {
             self.lanes.launch();
@@ -199,17 +205,17 @@ impl Job<'_> {
                 landed = self.lanes.next() => Event::Landed(landed),
                 stored = ready(&mut self.commit) => Event::Committed(stored),
                 told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
-                () = tokio::time::sleep_until(deadline) => Event::Time,
+                () = tokio::time::sleep_until(deadline.min(patience)) => Event::Time,
             };
             match event {
                 Event::Time => {
                     let open = self.tracker.open();
                     tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, open,
                         "the drain ended before everything was confirmed; the rest is sent again after the next start");
-                    self.lanes.give_up();
                     return ended;
                 }
                 other => {
+                    patience = Instant::now() + SILENCE;
                     if let Err(error) = self.settle(other)
                         && ended.is_ok()
                     {
@@ -255,16 +261,18 @@ impl Job<'_> {
                 }));
             }
         }
-        if self.acknowledging.is_none() && !self.acknowledge.is_empty() {
+        let due = Instant::now() >= self.acknowledge_due;
+        if due && self.acknowledging.is_none() && !self.acknowledge.is_empty() {
             let points = std::mem::take(&mut self.acknowledge);
-            let points = points
+            let points: Vec<ResumePoint> = points
                 .into_iter()
                 .map(|(partition, position)| ResumePoint {
                     partition,
                     position,
                 })
                 .collect();
-            self.acknowledging = Some(self.guest.committed(points));
+            let told = self.guest.committed(points.clone());
+            self.acknowledging = Some(Box::pin(async move { (points, told.await) }));
         }
     }
 
@@ -284,12 +292,20 @@ impl Job<'_> {
                 );
                 Ok(())
             }
-            Event::Acknowledged(Err(Failed::Call(CallError::Retriable { reason, .. }))) => {
-                // the next acknowledgement says more than this one did
-                tracing::debug!(connector = %self.ctx.spec.name, reason, "an acknowledgement was put off");
+            Event::Acknowledged((
+                points,
+                Err(Failed::Call(CallError::Retriable { reason, after, .. })),
+            )) => {
+                tracing::debug!(connector = %self.ctx.spec.name, reason, "an acknowledgement is repeated later");
+                for point in points {
+                    self.acknowledge
+                        .entry(point.partition)
+                        .or_insert(point.position);
+                }
+                self.acknowledge_due = Instant::now() + after.max(SHORTEST_RETRY);
                 Ok(())
             }
-            Event::Acknowledged(told) => told.map_err(|failed| failed.at(self.ctx.who())),
+            Event::Acknowledged((_, told)) => told.map_err(|failed| failed.at(self.ctx.who())),
             Event::Stop | Event::Polled(_) | Event::Time => Ok(()),
         }
     }
@@ -302,7 +318,7 @@ impl Job<'_> {
             return Ok(());
         };
         let place = self.tracker.place(ticket);
-        if self.ctx.spec.skip_bad_records {
+        if self.ctx.spec.skip_bad_records && source.permanent() {
             tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, %place, error = %source, "a record the broker refuses is skipped");
             self.tracker.confirm(ticket);
             self.lanes.release();
@@ -336,7 +352,9 @@ impl Job<'_> {
                 return Ok(());
             }
         }
-        self.next_poll = Instant::now() + polled.wait;
+        let empty = polled.batch.is_empty() && polled.points.is_empty() && polled.forget.is_empty();
+        let least = if empty { SHORTEST_WAIT } else { Duration::ZERO };
+        self.next_poll = Instant::now() + polled.wait.max(least);
         let number = self.tracker.begin();
         self.dispatch.enter(
             self.ctx,
@@ -350,7 +368,7 @@ impl Job<'_> {
     }
 
     /// Learns a topic's queues, waiting for the broker as long as it takes; false when stopped.
-    /// What is in flight goes on meanwhile.
+    /// What is in flight goes on while it is asked.
     async fn find_topic(&mut self, topic: String) -> Result<bool, TaskError> {
         let mut pause = self.ctx.tuning.broker_retry.0;
         loop {

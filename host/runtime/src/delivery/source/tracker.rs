@@ -4,7 +4,7 @@
 //! Slots of a partition stand in the order the plugin gave them. A position may be committed when
 //! its slot and all before it are confirmed; later confirmed slots wait behind an open one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 use connect_record::ResumePoint;
@@ -32,8 +32,19 @@ impl Progress {
 
 #[derive(Debug)]
 struct Slot {
-    position: Option<Bytes>,
+    what: What,
     confirmed: bool,
+}
+
+/// What holds once a slot and all before it are confirmed.
+#[derive(Debug)]
+enum What {
+    /// Nothing new: covered by a later slot.
+    Nothing,
+    /// The partition resumes here.
+    Position(Bytes),
+    /// The partition is gone for good.
+    Forget,
 }
 
 #[derive(Debug)]
@@ -42,8 +53,8 @@ struct Partition {
     /// Sequence of the first slot in `slots`.
     first: u64,
     slots: VecDeque<Slot>,
-    /// Newest position whose slot and all before it are confirmed, not yet taken.
-    ready: Option<Bytes>,
+    /// What the newest such slot says, not yet taken; the last word wins.
+    ready: What,
 }
 
 /// Points and partitions to forget that hold once a whole batch is confirmed.
@@ -51,8 +62,8 @@ struct Partition {
 struct Batch {
     open: usize,
     closed: bool,
-    points: Vec<Ticket>,
-    forget: Vec<String>,
+    /// Its own points and partitions to forget, as slots of their partitions.
+    after: Vec<Ticket>,
 }
 
 /// The book of one source task.
@@ -62,8 +73,7 @@ pub(crate) struct Tracker {
     partitions: Vec<Partition>,
     batches: BTreeMap<u64, Batch>,
     next_batch: u64,
-    touched: Vec<u32>,
-    forget: Vec<String>,
+    touched: BTreeSet<u32>,
     open: usize,
 }
 
@@ -79,7 +89,7 @@ impl Tracker {
     /// Enters one record, in the plugin's order.
     pub(crate) fn enter(&mut self, batch: u64, partition: &str, position: Option<Bytes>) -> Ticket {
         let index = self.partition(partition);
-        let sequence = self.push(index, position);
+        let sequence = self.push(index, position.map_or(What::Nothing, What::Position));
         if let Some(batch) = self.batches.get_mut(&batch) {
             batch.open += 1;
         }
@@ -93,11 +103,17 @@ impl Tracker {
 
     /// Ends a batch with what holds after all its records.
     pub(crate) fn end(&mut self, batch: u64, points: Vec<ResumePoint>, forget: Vec<String>) {
-        let mut tickets = Vec::with_capacity(points.len());
-        for point in points {
-            let partition = self.partition(&point.partition);
-            let sequence = self.push(partition, Some(point.position));
-            tickets.push(Ticket {
+        let mut after = Vec::with_capacity(points.len() + forget.len());
+        let points = points
+            .into_iter()
+            .map(|point| (point.partition, What::Position(point.position)));
+        let gone = forget
+            .into_iter()
+            .map(|partition| (partition, What::Forget));
+        for (partition, what) in points.chain(gone) {
+            let partition = self.partition(&partition);
+            let sequence = self.push(partition, what);
+            after.push(Ticket {
                 partition,
                 sequence,
                 batch,
@@ -105,8 +121,7 @@ impl Tracker {
         }
         if let Some(entry) = self.batches.get_mut(&batch) {
             entry.closed = true;
-            entry.points = tickets;
-            entry.forget = forget;
+            entry.after = after;
         }
         self.settle(batch);
     }
@@ -130,25 +145,21 @@ impl Tracker {
 
     /// Takes what may be made durable since the last call.
     pub(crate) fn take(&mut self) -> Progress {
-        let mut progress = Progress {
-            points: Vec::new(),
-            forget: std::mem::take(&mut self.forget),
-        };
+        let mut progress = Progress::default();
         for index in std::mem::take(&mut self.touched) {
             let Some(partition) = self.at(index) else {
                 continue;
             };
-            if let Some(position) = partition.ready.take() {
-                let partition = partition.name.clone();
-                progress.points.push(ResumePoint {
-                    partition,
+            let name = partition.name.clone();
+            match std::mem::replace(&mut partition.ready, What::Nothing) {
+                What::Position(position) => progress.points.push(ResumePoint {
+                    partition: name,
                     position,
-                });
+                }),
+                What::Forget => progress.forget.push(name),
+                What::Nothing => {}
             }
         }
-        progress
-            .points
-            .retain(|point| !progress.forget.contains(&point.partition));
         progress
     }
 
@@ -164,9 +175,12 @@ impl Tracker {
             .sequence
             .checked_sub(partition.first)
             .and_then(|place| usize::try_from(place).ok());
-        let position = slot
-            .and_then(|place| partition.slots.get(place))
-            .and_then(|slot| slot.position.as_ref());
+        let position =
+            slot.and_then(|place| partition.slots.get(place))
+                .and_then(|slot| match &slot.what {
+                    What::Position(position) => Some(position),
+                    What::Nothing | What::Forget => None,
+                });
         let name = &partition.name;
         match position.map(|position| std::str::from_utf8(position)) {
             Some(Ok(text)) if text.len() <= 200 => {
@@ -190,17 +204,17 @@ impl Tracker {
             name: name.to_owned(),
             first: 0,
             slots: VecDeque::new(),
-            ready: None,
+            ready: What::Nothing,
         });
         index
     }
 
-    fn push(&mut self, index: u32, position: Option<Bytes>) -> u64 {
+    fn push(&mut self, index: u32, what: What) -> u64 {
         let Some(partition) = self.at(index) else {
             return 0;
         };
         partition.slots.push_back(Slot {
-            position,
+            what,
             confirmed: false,
         });
         partition.first + partition.slots.len() as u64 - 1
@@ -225,14 +239,14 @@ impl Tracker {
         while partition.slots.front().is_some_and(|slot| slot.confirmed) {
             if let Some(slot) = partition.slots.pop_front() {
                 partition.first += 1;
-                if slot.position.is_some() {
-                    partition.ready = slot.position;
+                if !matches!(slot.what, What::Nothing) {
+                    partition.ready = slot.what;
                     moved = true;
                 }
             }
         }
-        if moved && !self.touched.contains(&ticket.partition) {
-            self.touched.push(ticket.partition);
+        if moved {
+            self.touched.insert(ticket.partition);
         }
         true
     }
@@ -247,10 +261,9 @@ impl Tracker {
             return;
         }
         if let Some(batch) = self.batches.remove(&batch) {
-            for ticket in batch.points {
+            for ticket in batch.after {
                 self.mark(ticket);
             }
-            self.forget.extend(batch.forget);
         }
     }
 }
@@ -331,6 +344,35 @@ mod tests {
         let progress = tracker.take();
         assert_eq!(points(&progress), [("c", 9)]);
         assert_eq!(progress.forget, ["gone"]);
+    }
+
+    #[test]
+    fn a_partition_is_forgotten_only_after_its_records() {
+        let mut tracker = Tracker::default();
+        let first = tracker.begin();
+        let a = tracker.enter(first, "p", position(1));
+        tracker.end(first, Vec::new(), Vec::new());
+        let second = tracker.begin();
+        tracker.end(second, Vec::new(), vec!["p".into()]);
+        assert!(tracker.take().is_empty(), "its record is in flight");
+        tracker.confirm(a);
+        let progress = tracker.take();
+        assert_eq!(progress.forget, ["p"]);
+        assert!(progress.points.is_empty());
+    }
+
+    #[test]
+    fn a_partition_taken_up_again_keeps_its_new_position() {
+        let mut tracker = Tracker::default();
+        let first = tracker.begin();
+        tracker.end(first, Vec::new(), vec!["p".into()]);
+        let second = tracker.begin();
+        let a = tracker.enter(second, "p", position(5));
+        tracker.end(second, Vec::new(), Vec::new());
+        tracker.confirm(a);
+        let progress = tracker.take();
+        assert_eq!(points(&progress), [("p", 5)]);
+        assert!(progress.forget.is_empty());
     }
 
     #[test]

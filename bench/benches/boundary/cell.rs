@@ -170,10 +170,7 @@ impl<'a> Cell<'a> {
                 runtime.block_on(async {
                     for _ in 0..times {
                         let applied = transform.apply(black_box(parts)).await;
-                        stop_on(
-                            applied
-                                .map(|applied| black_box(applied.batch).len() == records as usize),
-                        );
+                        stop_on(applied.map(|applied| slices(&applied.batch) == records as usize));
                     }
                 });
             }),
@@ -187,7 +184,7 @@ impl<'a> Cell<'a> {
             }),
             Case::new(|| {
                 let applied = applier.apply(black_box(parts));
-                stop_on(applied.map(|batch| black_box(batch).len() == records as usize));
+                stop_on(applied.map(|batch| slices(&batch) == records as usize));
             }),
         ];
         let mut figures = run(&mut cases, effort).into_iter();
@@ -210,16 +207,13 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Takes every key, value and header value of a batch, as the worker does on the way to a message; answers how many
-/// records there were.
+/// Takes every key and value of a batch, as the worker does on the way to a message; answers how many records there
+/// were.
 fn slices(batch: &Batch) -> usize {
-    let mut records = 0;
-    for record in batch.records() {
-        black_box((record.key(), record.value(), record.position()));
-        record.headers().for_each(|header| _ = black_box(header));
-        records += 1;
-    }
+    let records = batch.records();
     records
+        .map(|record| _ = black_box((record.key(), record.value())))
+        .count()
 }
 
 /// A wrong answer makes all figures worthless.

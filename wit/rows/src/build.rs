@@ -1,6 +1,7 @@
 //! Writes a batch record by record. Must never leave half a record behind, and never allocates for a record what
 //! the batch already has.
 
+use crate::bytes::append;
 use crate::intern::Interner;
 use crate::{ENTRY_SIZE, EntryRow, HEADER_SIZE, HeaderRow, Parts, Span, TABLE_SIZE};
 
@@ -136,7 +137,7 @@ impl Builder {
     fn store(&mut self, bytes: &[u8]) -> Option<Span> {
         let span = Span::at_end(&self.parts.arena, bytes);
         if span.is_some() {
-            self.parts.arena.extend_from_slice(bytes);
+            append(&mut self.parts.arena, bytes);
         } else {
             self.draft.too_large = Some(TooLarge::Bytes { what: "bytes" });
         }

@@ -1,9 +1,10 @@
 //! Changes a batch where it lies: for transforms that answer each record with that record, changed. Must never
 //! change a record other than the one that is edited.
 
+use crate::bytes::{append, u16_at, write};
 use crate::intern::Interner;
 use crate::{
-    ENTRY_SIZE, EntryRow, HEADER_SIZE, HeaderRow, Parts, RecordView, Span, TooLarge, View,
+    ENTRY_SIZE, Entry, EntryRow, HEADER_SIZE, HeaderRow, Parts, RecordView, Span, TooLarge, View,
 };
 
 /// Rows of more bytes than this are not written; the worker accepts less.
@@ -83,24 +84,36 @@ impl Editor {
     /// Sets origins, and gives each record headers of its own: runs may overlap in what was taken. Afterwards every
     /// run is inside the header rows, whatever was taken.
     fn prepare(&mut self) {
+        let rows = self.header_rows();
+        let size = self.parts.entry_size as usize;
+        if size < ENTRY_SIZE {
+            return;
+        }
+        let Parts {
+            entries,
+            headers,
+            header_size,
+            ..
+        } = &mut self.parts;
         let mut free = 0;
-        for index in 0..self.len() {
-            let Some(mut row) = self.row(index) else {
+        for (index, row) in (0u32..).zip(entries.chunks_exact_mut(size)) {
+            write::<60, 4>(row, index.to_le_bytes());
+            let Some((first, count)) = Entry::of(row).map(|entry| (entry.first(), entry.count()))
+            else {
                 continue;
             };
-            row.origin = u32::try_from(index).unwrap_or(u32::MAX);
-            let end = u64::from(row.first) + u64::from(row.count);
-            if end > self.header_rows() {
+            let end = u64::from(first) + u64::from(count);
+            if end > rows {
                 // Not a batch that was checked; these headers cannot be read either.
-                row.first = 0;
-                row.count = 0;
-            } else if row.count > 0 {
-                if u64::from(row.first) < free {
-                    self.move_run(&mut row);
+                write::<40, 8>(row, [0; 8]);
+            } else if count > 0 && u64::from(first) < free {
+                if let Some(moved) = copy_run(headers, *header_size as usize, first, count) {
+                    write::<40, 4>(row, moved.to_le_bytes());
+                    free = u64::from(moved) + u64::from(count);
                 }
-                free = free.max(u64::from(row.first) + u64::from(row.count));
+            } else {
+                free = free.max(end);
             }
-            self.write(index, &row);
         }
     }
 
@@ -132,49 +145,26 @@ impl Editor {
             *place = row.to_bytes();
         }
     }
+}
 
-    #[inline]
-    fn header(&self, index: u32) -> Option<HeaderRow> {
-        let start = (index as usize).checked_mul(self.parts.header_size as usize)?;
-        HeaderRow::read(self.parts.headers.get(start..)?)
-    }
+/// Copies a run to the end of the header rows, where it belongs to one record alone; answers its first row, `None` if
+/// the rows cannot be counted any more.
+fn copy_run(headers: &mut Vec<u8>, size: usize, first: u32, count: u32) -> Option<u32> {
+    let moved = u32::try_from(headers.len() / size)
+        .ok()
+        .filter(|moved| moved.checked_add(count).is_some())?;
+    let (start, length) = (first as usize * size, count as usize * size);
+    // Whatever does not fill a row would shift those that follow.
+    headers.truncate(moved as usize * size);
+    headers.extend_from_within(start..start + length);
+    Some(moved)
+}
 
-    #[inline]
-    fn write_header(&mut self, index: u32, header: HeaderRow) {
-        let start = (index as usize).saturating_mul(self.parts.header_size as usize);
-        let place = self
-            .parts
-            .headers
-            .get_mut(start..)
-            .and_then(|rest| rest.first_chunk_mut::<HEADER_SIZE>());
-        if let Some(place) = place {
-            *place = header.to_bytes();
-        }
-    }
-
-    /// Copies a record's headers to the end of the header rows, where they belong to it alone. Where they cannot be
-    /// counted any more, they stay where they are.
-    fn move_run(&mut self, row: &mut EntryRow) {
-        let size = self.parts.header_size as usize;
-        let (start, length) = (row.first as usize * size, row.count as usize * size);
-        let room = u32::try_from(self.header_rows())
-            .ok()
-            .filter(|first| first.checked_add(row.count).is_some());
-        if let Some(first) = room {
-            // Whatever does not fill a row would shift those that follow.
-            self.parts.headers.truncate(first as usize * size);
-            self.parts.headers.extend_from_within(start..start + length);
-            row.first = first;
-        }
-    }
-
-    #[inline]
-    fn store(&mut self, bytes: &[u8]) -> Result<Span, TooLarge> {
-        let span =
-            Span::at_end(&self.parts.arena, bytes).ok_or(TooLarge::Bytes { what: "bytes" })?;
-        self.parts.arena.extend_from_slice(bytes);
-        Ok(span)
-    }
+#[inline]
+fn store(arena: &mut Vec<u8>, bytes: &[u8]) -> Result<Span, TooLarge> {
+    let span = Span::at_end(arena, bytes).ok_or(TooLarge::Bytes { what: "bytes" })?;
+    append(arena, bytes);
+    Ok(span)
 }
 
 /// One record of an [`Editor`].
@@ -210,7 +200,9 @@ impl RecordEditor<'_> {
     /// # Errors
     /// [`TooLarge`] if the arena is full; nothing has changed then.
     pub fn set_key(&mut self, key: Option<&[u8]>) -> Result<(), TooLarge> {
-        let span = key.map(|key| self.editor.store(key)).transpose()?;
+        let span = key
+            .map(|key| store(&mut self.editor.parts.arena, key))
+            .transpose()?;
         self.change(|row| row.key = span);
         Ok(())
     }
@@ -220,7 +212,9 @@ impl RecordEditor<'_> {
     /// # Errors
     /// [`TooLarge`] if the arena is full; nothing has changed then.
     pub fn set_value(&mut self, value: Option<&[u8]>) -> Result<(), TooLarge> {
-        let span = value.map(|value| self.editor.store(value)).transpose()?;
+        let span = value
+            .map(|value| store(&mut self.editor.parts.arena, value))
+            .transpose()?;
         self.change(|row| row.value = span);
         Ok(())
     }
@@ -231,31 +225,37 @@ impl RecordEditor<'_> {
     /// [`TooLarge`] if the table of names, the header rows or the arena are full; nothing has changed then.
     #[inline]
     pub fn set_header(&mut self, name: &str, value: &[u8]) -> Result<(), TooLarge> {
-        let editor = &mut *self.editor;
-        let Some(row) = editor.row(self.index) else {
-            return Ok(());
-        };
-        let name = editor.names.intern(&mut editor.parts.names, 0, name);
-        let name = name.ok_or(TooLarge::Table {
-            table: "header names",
-        })?;
-        let run = row.first..row.first.saturating_add(row.count);
-        for index in run {
-            if editor
-                .header(index)
-                .is_some_and(|header| header.name == name)
-            {
-                let value = editor.store(value)?;
-                editor.write_header(index, HeaderRow { name, value });
-                return Ok(());
+        let Editor { parts, names, .. } = &mut *self.editor;
+        let name = names
+            .intern(&mut parts.names, 0, name)
+            .ok_or(TooLarge::Table {
+                table: "header names",
+            })?;
+        let size = parts.header_size as usize;
+        let start = self.index.saturating_mul(parts.entry_size as usize);
+        let entry = parts.entries.get(start..).and_then(Entry::of);
+        if let (Some(entry), true) = (entry, size >= HEADER_SIZE) {
+            let start = (entry.first() as usize).saturating_mul(size);
+            let end = start.saturating_add((entry.count() as usize).saturating_mul(size));
+            let mut run = parts.headers.get_mut(start..end).unwrap_or_default();
+            while let Some((row, rest)) = run.split_at_mut_checked(size) {
+                if u16_at::<0>(row) == name {
+                    let span = store(&mut parts.arena, value)?;
+                    write::<4, 8>(row, span.to_u64().to_le_bytes());
+                    return Ok(());
+                }
+                run = rest;
             }
         }
-        self.add_header(row, name, value)
+        self.add_header(name, value)
     }
 
     #[cold]
-    fn add_header(&mut self, mut row: EntryRow, name: u16, value: &[u8]) -> Result<(), TooLarge> {
+    fn add_header(&mut self, name: u16, value: &[u8]) -> Result<(), TooLarge> {
         let editor = &mut *self.editor;
+        let Some(mut row) = editor.row(self.index) else {
+            return Ok(());
+        };
         let size = editor.parts.header_size as usize;
         let rows = editor.header_rows();
         if !(HEADER_SIZE..=MAX_HEADER_SIZE).contains(&size)
@@ -263,11 +263,12 @@ impl RecordEditor<'_> {
         {
             return Err(TooLarge::Bytes { what: "headers" });
         }
-        let value = editor.store(value)?;
+        let value = store(&mut editor.parts.arena, value)?;
         if row.count == 0 {
             row.first = rows as u32;
         } else if u64::from(row.first) + u64::from(row.count) != rows {
-            editor.move_run(&mut row);
+            let moved = copy_run(&mut editor.parts.headers, size, row.first, row.count);
+            row.first = moved.ok_or(TooLarge::Bytes { what: "headers" })?;
         }
         let start = (row.first as usize + row.count as usize) * size;
         editor.parts.headers.truncate(start);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::TABLE_SIZE;
+use crate::bytes::same;
 
 /// Up to this many texts a scan is faster than a hash.
 const SCANNED: usize = 8;
@@ -31,7 +32,7 @@ impl Interner {
         let recent = self.recent.get(place % PLACES).copied().unwrap_or(0);
         if table
             .get(usize::from(recent))
-            .is_some_and(|known| known == text)
+            .is_some_and(|known| same(known, text))
         {
             return Some(recent);
         }
@@ -56,7 +57,7 @@ impl Interner {
             table
                 .iter()
                 .zip(0u16..)
-                .find(|(known, _)| *known == text)
+                .find(|(known, _)| same(known, text))
                 .map(|(_, index)| index)
         };
         if known.is_some() {

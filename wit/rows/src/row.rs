@@ -57,8 +57,8 @@ impl Span {
     }
 
     #[inline(always)]
-    fn to_u64(self) -> u64 {
-        u64::from(self.offset) | u64::from(self.length) << 32
+    pub(crate) fn to_u64(self) -> u64 {
+        pair(self.offset, self.length)
     }
 }
 
@@ -247,35 +247,53 @@ impl EntryRow {
     /// The 64 bytes of this row.
     #[inline]
     pub fn to_bytes(&self) -> [u8; ENTRY_SIZE] {
-        let bit = |present: bool, bit: u32| if present { bit } else { 0 };
-        let bits = bit(self.key.is_some(), has::KEY)
-            | bit(self.value.is_some(), has::VALUE)
-            | bit(self.position.is_some(), has::POSITION)
-            | bit(self.key_schema.is_some(), has::KEY_SCHEMA)
-            | bit(self.value_schema.is_some(), has::VALUE_SCHEMA);
-        let span = |span: Option<Span>| span.unwrap_or_default().to_u64().to_le_bytes();
         let mut row = [0; ENTRY_SIZE];
-        write::<0, 2>(&mut row, self.topic.to_le_bytes());
-        write::<2, 2>(&mut row, self.partition.to_le_bytes());
-        write::<4, 2>(&mut row, self.key_schema.unwrap_or(0).to_le_bytes());
-        write::<6, 2>(&mut row, self.value_schema.unwrap_or(0).to_le_bytes());
-        write::<8, 8>(&mut row, self.offset.to_le_bytes());
-        write::<16, 8>(&mut row, self.timestamp.to_le_bytes());
-        write::<24, 8>(&mut row, span(self.key));
-        write::<32, 8>(&mut row, span(self.value));
-        write::<40, 4>(&mut row, self.first.to_le_bytes());
-        write::<44, 4>(&mut row, self.count.to_le_bytes());
-        write::<48, 8>(&mut row, span(self.position));
-        write::<56, 4>(&mut row, bits.to_le_bytes());
-        write::<60, 4>(&mut row, self.origin.to_le_bytes());
+        let (places, _) = row.as_chunks_mut::<8>();
+        for (place, word) in places.iter_mut().zip(self.words()) {
+            *place = word.to_le_bytes();
+        }
         row
     }
 
     /// Appends the 64 bytes of this row.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_bytes());
+        out.reserve(ENTRY_SIZE);
+        for word in self.words() {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
     }
+
+    /// The row as eight words, which a guest writes faster than bytes.
+    #[inline(always)]
+    fn words(&self) -> [u64; ENTRY_SIZE / 8] {
+        let bit = |present: bool, bit: u32| if present { bit } else { 0 };
+        let bits = bit(self.key.is_some(), has::KEY)
+            | bit(self.value.is_some(), has::VALUE)
+            | bit(self.position.is_some(), has::POSITION)
+            | bit(self.key_schema.is_some(), has::KEY_SCHEMA)
+            | bit(self.value_schema.is_some(), has::VALUE_SCHEMA);
+        let span = |span: Option<Span>| span.unwrap_or_default().to_u64();
+        let schema = |schema: Option<u16>| u64::from(schema.unwrap_or(0));
+        [
+            u64::from(self.topic)
+                | u64::from(self.partition) << 16
+                | schema(self.key_schema) << 32
+                | schema(self.value_schema) << 48,
+            self.offset,
+            self.timestamp,
+            span(self.key),
+            span(self.value),
+            pair(self.first, self.count),
+            span(self.position),
+            pair(bits, self.origin),
+        ]
+    }
+}
+
+#[inline(always)]
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
 }
 
 /// A header row as values.
@@ -316,6 +334,8 @@ impl HeaderRow {
     /// Appends the 12 bytes of this row.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_bytes());
+        out.reserve(HEADER_SIZE);
+        out.extend_from_slice(&u32::from(self.name).to_le_bytes());
+        out.extend_from_slice(&self.value.to_u64().to_le_bytes());
     }
 }

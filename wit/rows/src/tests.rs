@@ -109,7 +109,7 @@ fn model() -> impl Strategy<Value = Model> {
 }
 
 fn models() -> impl Strategy<Value = Vec<Model>> {
-    vec(model(), 0..30)
+    vec(model(), 0..12)
 }
 
 fn build(models: &[Model]) -> Parts {
@@ -135,7 +135,7 @@ fn nonsense() -> impl Strategy<Value = Parts> {
     let number = prop_oneof![4 => 0..6u32, 1 => 0..200u32, 1 => any::<u32>()];
     let rows = vec(
         prop_oneof![6 => Just(0u8), 3 => 0..8u8, 1 => any::<u8>()],
-        0..600,
+        0..260,
     );
     let tables = (
         vec(text(), 0..3),
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_that_is_not_finished_leaves_nothing(models in models(), dropped in vec(any::<bool>(), 30)) {
+    fn a_record_that_is_not_finished_leaves_nothing(models in models(), dropped in vec(any::<bool>(), 12)) {
         let mut builder = Builder::new();
         let mut kept = Vec::new();
         for (model, dropped) in models.iter().zip(dropped) {

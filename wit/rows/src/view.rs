@@ -3,6 +3,7 @@
 
 use std::slice::ChunksExact;
 
+use crate::bytes::{same, u16_at};
 use crate::{ENTRY_SIZE, Entry, HEADER_SIZE, HeaderRow, Parts, Span};
 
 /// The records of a batch, borrowed.
@@ -153,16 +154,26 @@ impl<'a> RecordView<'a> {
     pub fn headers(&self) -> Headers<'a> {
         Headers {
             parts: self.parts,
-            rows: self.header_rows().unwrap_or([].chunks_exact(1)),
+            rows: self
+                .header_rows()
+                .unwrap_or(HeaderRows { rest: &[], size: 1 }),
         }
     }
 
     /// The value of the first header of this name.
     #[inline]
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        let named = |row: &&[u8; HEADER_SIZE]| {
+            text(&self.parts.names, u16_at::<0>(*row)).is_some_and(|known| same(known, name))
+        };
+        let mut rows = self.header_rows()?;
+        let row = if rows.size == HEADER_SIZE {
+            // Rows of the size that this version knows are not measured again, each by each.
+            rows.rest.as_chunks().0.iter().find(named)
+        } else {
+            rows.find(named)
+        };
+        HeaderRow::read(row?)?.value.of(&self.parts.arena)
     }
 
     /// Where the source resumes after this record.
@@ -201,20 +212,37 @@ impl<'a> RecordView<'a> {
     }
 
     #[inline]
-    fn header_rows(&self) -> Option<ChunksExact<'a, u8>> {
+    fn header_rows(&self) -> Option<HeaderRows<'a>> {
         let size = self.parts.header_size as usize;
         if size < HEADER_SIZE {
             return None;
         }
         let start = (self.row.first() as usize).checked_mul(size)?;
         let length = (self.row.count() as usize).checked_mul(size)?;
-        Some(
-            self.parts
-                .headers
-                .get(start..)?
-                .get(..length)?
-                .chunks_exact(size),
-        )
+        Some(HeaderRows {
+            rest: self.parts.headers.get(start..)?.get(..length)?,
+            size,
+        })
+    }
+}
+
+/// The header rows of one record. Unlike `chunks_exact` it divides nothing, which would take longer than to read the
+/// headers of a usual record.
+#[derive(Clone, Debug)]
+struct HeaderRows<'a> {
+    /// A whole number of rows.
+    rest: &'a [u8],
+    size: usize,
+}
+
+impl<'a> Iterator for HeaderRows<'a> {
+    type Item = &'a [u8; HEADER_SIZE];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8; HEADER_SIZE]> {
+        let (row, rest) = self.rest.split_at_checked(self.size)?;
+        self.rest = rest;
+        row.first_chunk()
     }
 }
 
@@ -222,7 +250,7 @@ impl<'a> RecordView<'a> {
 #[derive(Clone, Debug)]
 pub struct Headers<'a> {
     parts: &'a Parts,
-    rows: ChunksExact<'a, u8>,
+    rows: HeaderRows<'a>,
 }
 
 impl<'a> Iterator for Headers<'a> {

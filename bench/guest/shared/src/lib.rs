@@ -80,16 +80,15 @@ pub fn build(samples: &[Sample], mut builder: Builder) -> Result<Parts, TooLarge
 /// Reads of each record the key, the length of the value and one header, as a sink does; the sum keeps the optimiser
 /// from leaving any of it out.
 pub fn read(records: &View<'_>) -> u64 {
-    let mut sum = 0u64;
+    let word = |bytes: &[u8]| bytes.first_chunk().copied().map_or(0, u128::from_le_bytes);
+    let mut sum = 0;
     for record in records.records() {
-        for word in record.key().unwrap_or_default().chunks_exact(8) {
-            sum = sum.wrapping_add(word.first_chunk().copied().map_or(0, u64::from_le_bytes));
-        }
-        sum = sum.wrapping_add(record.value().map_or(0, <[u8]>::len) as u64);
-        let header = record.header(ONE).unwrap_or_default();
-        sum = sum.wrapping_add(header.first_chunk().copied().map_or(0, u64::from_le_bytes));
+        let key = word(record.key().unwrap_or_default());
+        let header = word(record.header(ONE).unwrap_or_default());
+        let length = record.value().map_or(0, <[u8]>::len);
+        sum = u128::wrapping_add(sum, key ^ header ^ length as u128);
     }
-    sum
+    (sum >> 64) as u64 ^ sum as u64
 }
 
 /// Writes one header of each record anew, as a transform does.

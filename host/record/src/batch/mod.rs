@@ -46,6 +46,17 @@ struct Checked {
     arena: Bytes,
 }
 
+impl Checked {
+    fn slice(&self, span: Span) -> Bytes {
+        let range = span.range();
+        // `Bytes::slice` panics beyond the end; the check has excluded that, and this line keeps it excluded.
+        if range.end > self.arena.len() {
+            return Bytes::new();
+        }
+        self.arena.slice(range)
+    }
+}
+
 impl Batch {
     /// Checks what a guest returned, completely and once: row sizes, tables, schemas, every row, every index and span.
     ///
@@ -181,12 +192,12 @@ impl<'a> Record<'a> {
 
     /// The key; absent is not the same as empty. A slice of the arena, not a copy.
     pub fn key(&self) -> Option<Bytes> {
-        self.row.key().map(|span| self.slice(span))
+        self.row.key().map(|span| self.batch.slice(span))
     }
 
     /// The value; absent (null) is not the same as empty. A slice of the arena, not a copy.
     pub fn value(&self) -> Option<Bytes> {
-        self.row.value().map(|span| self.slice(span))
+        self.row.value().map(|span| self.batch.slice(span))
     }
 
     /// The schema of the key; `None` for plain bytes.
@@ -203,26 +214,24 @@ impl<'a> Record<'a> {
 
     /// Name and value of each header, in order; a name may occur more than once. The values are slices of the arena.
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&'a str, Bytes)> + use<'a> {
-        let record = *self;
-        let size = self.batch.header_size.max(1) as usize;
+        let batch = self.batch;
+        let size = batch.header_size as usize;
         let first = self.row.first() as usize;
-        let run = first.saturating_mul(size)
-            ..first
-                .saturating_add(self.row.count() as usize)
-                .saturating_mul(size);
-        let rows = self.batch.headers.get(run).unwrap_or_default();
-        rows.chunks_exact(size).map(move |row| {
-            let header = HeaderRow::read(row).unwrap_or_default();
-            (
-                text(&record.batch.names, header.name),
-                record.slice(header.value),
-            )
+        // Counted and not cut into chunks, which would divide once a record.
+        (0..self.row.count() as usize).map(move |index| {
+            let start = (first + index) * size;
+            let row = batch
+                .headers
+                .get(start..)
+                .and_then(HeaderRow::read)
+                .unwrap_or_default();
+            (text(&batch.names, row.name), batch.slice(row.value))
         })
     }
 
     /// Where its source resumes after it; `None` if a later record of the same partition says it.
     pub fn position(&self) -> Option<Bytes> {
-        self.row.position().map(|span| self.slice(span))
+        self.row.position().map(|span| self.batch.slice(span))
     }
 
     /// Queue offset for a sink; free for a source.
@@ -238,15 +247,6 @@ impl<'a> Record<'a> {
     /// In a transform's answer the index of the input that it comes from; elsewhere zero.
     pub fn origin(&self) -> u32 {
         self.row.origin()
-    }
-
-    fn slice(&self, span: Span) -> Bytes {
-        let range = span.range();
-        // `Bytes::slice` panics beyond the end; the check has excluded that, and this line keeps it excluded.
-        if range.end > self.batch.arena.len() {
-            return Bytes::new();
-        }
-        self.batch.arena.slice(range)
     }
 }
 

@@ -49,7 +49,11 @@ pub(super) fn accepts(parts: &Parts, origin: Origin, limits: &Limits) -> bool {
             return false;
         }
     }
-    if parts.names.iter().any(|name| name.bytes().next() == Some(b':')) {
+    if parts
+        .names
+        .iter()
+        .any(|name| name.bytes().next() == Some(b':'))
+    {
         return false;
     }
     let mut text = Vec::new();

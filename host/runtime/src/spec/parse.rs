@@ -367,6 +367,16 @@ impl Reader<'_> {
                 })
             }
             (Role::Source, false) => {
+                // a plugin that knows this key names no topic of its own
+                let options = &plugin.description().options;
+                if topic.is_none()
+                    && options
+                        .iter()
+                        .any(|option| option.key == "connect.topicname")
+                {
+                    self.problems
+                        .push("`connect.topicname` is required: the topic to write to".into());
+                }
                 let queue_by = match self.text("queue.by") {
                     None | Some("key") => QueueBy::Key,
                     Some("partition") => QueueBy::Partition,

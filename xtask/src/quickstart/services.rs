@@ -35,18 +35,16 @@ impl Services {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let program = folders.binary("rocketmq-connect");
-        let (broker, namesrv, topic) = match &options.namesrv {
+        let (mut broker, namesrv, topic) = match &options.namesrv {
             // A topic that nobody has written to: what is in it afterwards is ours.
             Some(namesrv) => (None, namesrv.clone(), format!("fileTopic-{}", seconds())),
-            None => {
-                println!("Starting the broker");
-                let broker = start_broker(&program, directory, options, interrupt)?;
-                let namesrv = format!("127.0.0.1:{}", options.namesrv_port);
-                (Some(broker), namesrv, "fileTopic".to_owned())
-            }
+            None => (
+                Some(start_broker(&program, directory, options)?),
+                format!("127.0.0.1:{}", options.namesrv_port),
+                "fileTopic".to_owned(),
+            ),
         };
 
-        println!("Starting the worker");
         let configuration = directory.join("standalone.toml");
         let text = configuration_text(&folders.root.join("plugins"), options.rest_port, &namesrv);
         fs::write(&configuration, text)
@@ -57,6 +55,13 @@ impl Services {
             .arg(&configuration)
             .current_dir(directory);
         let mut worker = Service::start("worker", &mut command, &directory.join("worker.log"))?;
+        // Beside each other: the worker loads its plugins while the broker comes up.
+        if let Some(broker) = &mut broker {
+            println!("Starting the broker and the worker");
+            broker.ready(READY, interrupt)?;
+        } else {
+            println!("Starting the worker");
+        }
         worker.ready(READY, interrupt)?;
         note_processes(directory, &worker, broker.as_ref())?;
         let rest = format!("http://127.0.0.1:{}", options.rest_port);
@@ -165,12 +170,7 @@ impl Services {
     }
 }
 
-fn start_broker(
-    program: &Path,
-    directory: &Path,
-    options: &Options,
-    interrupt: &Interrupt,
-) -> Result<Service> {
+fn start_broker(program: &Path, directory: &Path, options: &Options) -> Result<Service> {
     let mut command = Command::new(program);
     command
         .args(["broker", "--directory", "broker", "--namesrv-port"])
@@ -178,9 +178,7 @@ fn start_broker(
         .arg("--broker-port")
         .arg(options.broker_port.to_string())
         .current_dir(directory);
-    let mut broker = Service::start("broker", &mut command, &directory.join("broker.log"))?;
-    broker.ready(READY, interrupt)?;
-    Ok(broker)
+    Service::start("broker", &mut command, &directory.join("broker.log"))
 }
 
 /// The worker's configuration; paths are relative to its working directory, the quickstart's own.

@@ -1,8 +1,8 @@
 //! Kills of the worker while records flow: at fail points that lie between two steps of a promise,
 //! and at moments that chance chooses.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod outcome;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,13 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, json};
 
 use crate::cluster::Cluster;
-use crate::delivery::{self, Report, Snapshot};
+use crate::delivery::{self, Snapshot};
 use crate::lines::Chance;
 use crate::scenario::{Scenario, Shape};
 use crate::wait;
 use crate::worker::{FAIL_POINTS, FailPoint, Setup, Worker};
+
+pub use outcome::Outcome;
 
 /// Nothing moving for this long means that nothing will.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,33 +40,6 @@ pub struct Plan {
     pub fail_points: bool,
 }
 
-/// How a run went.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// What was lost, repeated, reordered.
-    pub report: Report,
-    /// Kills that landed at each fail point.
-    pub at_points: BTreeMap<&'static str, u64>,
-    /// Kills at moments that chance chose.
-    pub at_random: u64,
-    /// Kills together with the broker, after that had stopped answering.
-    pub with_broker: u64,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}; kills: {} at random, {} together with a frozen broker",
-            self.report, self.at_random, self.with_broker
-        )?;
-        for (point, count) in &self.at_points {
-            write!(f, ", {count} at {point}")?;
-        }
-        Ok(())
-    }
-}
-
 /// Runs a plan to its end in `directory` and checks everything that arrived.
 ///
 /// # Errors
@@ -78,12 +53,7 @@ pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
     }
     let mut chance = Chance::new(plan.seed);
     let mut lives = Vec::new();
-    let mut outcome = Outcome {
-        report: Report::default(),
-        at_points: BTreeMap::new(),
-        at_random: 0,
-        with_broker: 0,
-    };
+    let mut outcome = Outcome::default();
     let portion = plan.lines / (plan.kills + 1);
 
     for kill in 0..plan.kills {
@@ -125,38 +95,6 @@ pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
     outcome.report = delivery::verify(&scenario, &lives, &scenario.setup.durable()?)?;
     outcome.judge(plan)?;
     Ok(outcome)
-}
-
-impl Outcome {
-    /// A run that could not have found anything is no success.
-    fn judge(&self, plan: &Plan) -> Result<()> {
-        let repeats = self.report.sent_again + self.report.written_again;
-        if plan.kills == 0 {
-            ensure!(
-                repeats == 0,
-                "{repeats} lines came twice although nothing was killed"
-            );
-            return Ok(());
-        }
-        ensure!(
-            repeats > 0,
-            "{} kills and not one line came twice: they hit nothing",
-            plan.kills
-        );
-        if plan.fail_points {
-            let landed: u64 = self.at_points.values().sum();
-            ensure!(
-                landed * 3 >= plan.kills,
-                "only {landed} of {} kills landed at fail points",
-                plan.kills
-            );
-            for point in FAIL_POINTS {
-                let count = self.at_points.get(point).copied().unwrap_or(0);
-                ensure!(plan.kills < 8 || count > 0, "no kill landed at {point}");
-            }
-        }
-        Ok(())
-    }
 }
 
 /// How one life of the worker ends.

@@ -343,3 +343,35 @@ fn failures_that_are_answers() -> Result<()> {
         house.worker.rest()?.delete("retried")
     })
 }
+
+/// What failed for good waits for its operator, who mends the cause and resumes it.
+#[test]
+fn a_failed_task_starts_again_when_resumed() -> Result<()> {
+    in_a_house(|house| {
+        house.append("needed.txt", "one\n")?;
+        house.create(
+            "needy",
+            &json!({"connector.class": "file-source", "filename": "needed.txt",
+                    "missing.file": "fail", "connect.topicname": "needed"}),
+        )?;
+        house.create(
+            "needed-sink",
+            &json!({"connector.class": "file-sink", "filename": "needed-out.txt",
+                    "connect.topicnames": "needed"}),
+        )?;
+        house.becomes("needed-out.txt", "one\n")?;
+        house.worker.process().terminate(PATIENCE)?;
+        std::fs::remove_file(house.setup.file("needed.txt"))?;
+        house.worker = house.setup.start()?;
+        // It fails before it has tasks, so the connector itself says why.
+        let rest = house.worker.rest()?.clone();
+        wait::until_true("the connector has failed with its reason", PATIENCE, || {
+            let needy = rest.connector("needy")?;
+            Ok(needy.state == "FAILED" && needy.reason.contains("needed.txt"))
+        })?;
+        house.is_healthy()?;
+        house.append("needed.txt", "two\n")?;
+        house.worker.rest()?.resume("needy")?;
+        house.becomes("needed-out.txt", "one\ntwo\n")
+    })
+}

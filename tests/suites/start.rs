@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
 use connect_tests::folder::alone;
 use connect_tests::locate;
@@ -176,7 +176,9 @@ fn files_that_are_no_plugins() -> Result<()> {
         worker.rest()?.create("healthy", &healthy())?;
         let log = std::fs::read_to_string(setup.file("worker.log"))?;
         for name in ["text.wasm", "half.wasm", "module.wasm", "empty.wasm"] {
-            ensure!(log.contains(name), "{name} is not in the log: {log}");
+            let line = log.lines().find(|line| line.contains(name));
+            let line = line.with_context(|| format!("{name} is not in the log: {log}"))?;
+            ensure!(line.contains("component"), "it does not say why: {line}");
         }
         Ok(())
     })

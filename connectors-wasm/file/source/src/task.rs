@@ -23,6 +23,13 @@ const FILES_A_POLL: usize = 512;
 /// A task with more files than this closes those that are quiet.
 const OPEN_FILES: usize = 256;
 
+/// Files that brought nothing for this many polls are looked at less often: a worker of many quiet
+/// connectors must cost next to nothing.
+const QUIET_POLLS: u32 = 20;
+
+/// How many times the interval is then waited.
+const QUIET_PACE: u32 = 5;
+
 /// Sends the lines of files.
 #[derive(Debug)]
 pub struct FileSource {
@@ -35,6 +42,8 @@ pub struct FileSource {
     /// The file whose turn it is, and how many full batches it has brought in a row.
     turn: usize,
     batches: u32,
+    /// Polls in a row that brought nothing.
+    quiet: u32,
 }
 
 impl Connector for FileSource {
@@ -83,6 +92,7 @@ impl Source for FileSource {
             opened: Instant::now(),
             turn: 0,
             batches: 0,
+            quiet: 0,
         })
     }
 
@@ -91,6 +101,11 @@ impl Source for FileSource {
         let visits = count.min(FILES_A_POLL);
         let first = self.turn;
         let next = self.visit(visits, batch);
+        self.quiet = if batch.is_empty() {
+            self.quiet.saturating_add(1)
+        } else {
+            0
+        };
         for step in 0..visits {
             if let Some(follower) = self.followers.get_mut((first + step) % count) {
                 follower.settle(&mut self.text, batch);
@@ -104,7 +119,12 @@ impl FileSource {
     fn visit(&mut self, visits: usize, batch: &mut Batch) -> Result<Next> {
         let count = self.followers.len();
         let many = count > OPEN_FILES;
-        let mut wait = self.config.poll_interval;
+        let slower = if self.quiet < QUIET_POLLS {
+            1
+        } else {
+            QUIET_PACE
+        };
+        let mut wait = self.config.poll_interval.saturating_mul(slower);
         let mut round = Round {
             config: &self.config,
             buffer: &mut self.buffer,

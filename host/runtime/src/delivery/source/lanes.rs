@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, Outgoing};
@@ -60,6 +61,8 @@ pub(crate) struct Lanes {
     lanes: HashMap<Queue, Lane>,
     flights: FuturesUnordered<BoxFuture<'static, Flight>>,
     bytes: usize,
+    /// Flights whose send failed and is being repeated.
+    troubled: Arc<AtomicUsize>,
 }
 
 impl Lanes {
@@ -76,12 +79,18 @@ impl Lanes {
             lanes: HashMap::new(),
             flights: FuturesUnordered::new(),
             bytes: 0,
+            troubled: Arc::default(),
         }
     }
 
     /// Bytes waiting and in flight.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether a send is being repeated: more from the source would only wait behind it.
+    pub(crate) fn troubled(&self) -> bool {
+        self.troubled.load(Ordering::Relaxed) > 0
     }
 
     /// Whether anything is in flight.
@@ -125,6 +134,7 @@ impl Lanes {
                 report: self.report.clone(),
                 retry: self.retry,
                 give_up: self.give_up.clone(),
+                troubled: self.troubled.clone(),
             };
             self.flights
                 .push(Box::pin(courier.fly(queue, parcels, bytes)));
@@ -180,6 +190,23 @@ struct Courier {
     report: Arc<dyn Report>,
     retry: (Duration, Duration),
     give_up: CancellationToken,
+    troubled: Arc<AtomicUsize>,
+}
+
+/// Counts one troubled flight for as long as it lives.
+struct Trouble(Arc<AtomicUsize>);
+
+impl Trouble {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Trouble {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Courier {
@@ -230,7 +257,7 @@ impl Courier {
     /// Sends until confirmed. A retriable error comes back only after giving up.
     async fn send(&self, queue: &Queue, parcels: &[Parcel]) -> Result<(), BrokerError> {
         let mut pause = self.retry.0;
-        let mut troubled = false;
+        let mut trouble = None;
         loop {
             let messages = parcels
                 .iter()
@@ -239,15 +266,15 @@ impl Courier {
             match self.broker.send(queue, messages).await {
                 Ok(_) => {
                     failpoint::pass(Point::SendConfirm);
-                    if troubled {
+                    if trouble.is_some() {
                         self.report.running(None);
                     }
                     return Ok(());
                 }
                 Err(error) if error.retriable() && !self.give_up.is_cancelled() => {
-                    if !troubled {
+                    if trouble.is_none() {
                         tracing::warn!(%queue, %error, "a send failed and is repeated until it succeeds");
-                        troubled = true;
+                        trouble = Some(Trouble::new(&self.troubled));
                     }
                     self.report
                         .running(Some(format!("waiting to send to queue {queue}: {error}")));

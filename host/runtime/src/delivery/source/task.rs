@@ -227,7 +227,8 @@ impl Job<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.lanes.bytes() < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
+        !self.lanes.troubled()
+            && self.lanes.bytes() < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
     }
 
     fn begin_poll(&mut self) {

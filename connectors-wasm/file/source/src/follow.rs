@@ -33,6 +33,8 @@ pub(crate) enum Turn {
 /// What all followers of a task share while one poll lasts.
 #[derive(Debug)]
 pub(crate) struct Round<'a> {
+    /// How long to wait for more when nothing else is due.
+    pub(crate) interval: Duration,
     pub(crate) config: &'a Config,
     pub(crate) buffer: &'a mut Buffer,
     pub(crate) text: &'a mut Text,
@@ -110,7 +112,7 @@ impl Follower {
     /// Adds records until the batch is full or all is read.
     pub(crate) fn fill(&mut self, round: &mut Round<'_>, batch: &mut Batch) -> Result<Turn> {
         if self.current.is_none() && !self.find(round)? {
-            return Ok(Turn::Idle(round.config.poll_interval));
+            return Ok(Turn::Idle(round.interval));
         }
         if round.now.saturating_sub(self.looked) >= LOOK_WHILE_BUSY {
             self.look_for_newer(round.now)?;
@@ -122,7 +124,7 @@ impl Follower {
             }
         }
         let Some(Current { open, owner }) = &self.current else {
-            return Ok(Turn::Idle(round.config.poll_interval));
+            return Ok(Turn::Idle(round.interval));
         };
         round.buffer.claim(*owner);
         let file = Rc::clone(&open.file);
@@ -333,7 +335,7 @@ impl Follower {
         [emit, leave]
             .into_iter()
             .flatten()
-            .fold(round.config.poll_interval, Duration::min)
+            .fold(round.interval, Duration::min)
     }
 
     /// All is read that is there.
@@ -358,7 +360,7 @@ impl Follower {
         Ok(if self.current.is_some() {
             Turn::Next
         } else {
-            Turn::Idle(round.config.poll_interval)
+            Turn::Idle(round.interval)
         })
     }
 }

@@ -126,6 +126,7 @@ impl FileSource {
         };
         let mut wait = self.config.poll_interval.saturating_mul(slower);
         let mut round = Round {
+            interval: wait,
             config: &self.config,
             buffer: &mut self.buffer,
             text: &mut self.text,

@@ -5,6 +5,14 @@
 //! on nothing else in this crate. Ends processes only by the ids it wrote down itself, and only
 //! while they are still what it started.
 
+// Named by path, since the broker tests read this file from another place.
+#[path = "java_broker/jars.rs"]
+mod jars;
+
+pub(crate) use jars::missing;
+
+use jars::{jars, java, modules};
+
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -27,22 +35,10 @@ RocketMQ has no option for it.
   RMQ_LIB       a folder for the jars instead of target/java-broker
 ";
 
-const POM: &str = include_str!("../java/pom.xml");
-const VERSION: &str = "5.3.3";
 const HOST: &str = "127.0.0.1";
 /// How long a JVM may take until it serves, on a machine that is busy with other builds.
 const UP_WITHIN: Duration = Duration::from_secs(90);
 const DOWN_WITHIN: Duration = Duration::from_secs(30);
-/// RocketMQ reaches into the JDK; from Java 9 on that must be allowed.
-const JAVA_MODULES: [&str; 6] = [
-    "--add-opens=java.base/java.nio=ALL-UNNAMED",
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "--add-opens=java.base/java.lang=ALL-UNNAMED",
-    "--add-opens=java.base/java.util=ALL-UNNAMED",
-    "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
-    "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
-];
-
 /// One of the two services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -113,18 +109,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
         _ => bail!("cannot read these arguments\n\n{HELP}"),
     }
-}
-
-/// What keeps a Java RocketMQ from running here, if anything does.
-pub(crate) fn missing() -> Option<String> {
-    if !answers(&java(), "-version") {
-        return Some("there is no java on the PATH and no JAVA_HOME".to_owned());
-    }
-    let there = jar_folder().is_ok_and(|folder| complete(&folder).exists());
-    if !there && !answers("mvn", "-version") {
-        return Some("there is no mvn on the PATH to fetch RocketMQ's jars with".to_owned());
-    }
-    None
 }
 
 impl JavaBroker {
@@ -321,75 +305,6 @@ fn ask_cluster(address: (&str, u16)) -> Result<String> {
         .take(u64::from(u32::from_be_bytes(length)))
         .read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-fn java() -> String {
-    match std::env::var("JAVA_HOME") {
-        Ok(home) if !home.is_empty() => format!("{home}/bin/java"),
-        _ => "java".to_owned(),
-    }
-}
-
-fn answers(program: &str, argument: &str) -> bool {
-    let mut command = Command::new(program);
-    command
-        .arg(argument)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-/// The options that Java 9 and later need and Java 8 does not know.
-fn modules() -> &'static [&'static str] {
-    let version = Command::new(java()).arg("-version").output();
-    let old = version.is_ok_and(|out| String::from_utf8_lossy(&out.stderr).contains("\"1.8"));
-    if old { &[] } else { &JAVA_MODULES }
-}
-
-fn jar_folder() -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("RMQ_LIB") {
-        return Ok(PathBuf::from(folder));
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .find(|folder| folder.join("Cargo.lock").exists());
-    let root = root.context("there is no Cargo.lock above this crate")?;
-    Ok(root.join("target/java-broker").join(VERSION))
-}
-
-fn complete(folder: &Path) -> PathBuf {
-    folder.join(format!("complete-{VERSION}"))
-}
-
-/// The folder with RocketMQ's jars, fetched when they are not there.
-fn jars() -> Result<PathBuf> {
-    let folder = jar_folder()?;
-    if complete(&folder).exists() {
-        return Ok(folder);
-    }
-    ensure!(
-        answers("mvn", "-version"),
-        "there is no mvn on the PATH to fetch RocketMQ's jars with"
-    );
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let folder = folder.canonicalize()?;
-    let pom = folder.join("pom.xml");
-    fs::write(&pom, POM)?;
-    let status = Command::new("mvn")
-        .args(["-q", "-B", "-f"])
-        .arg(&pom)
-        .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg(format!("-DoutputDirectory={}", folder.display()))
-        .stdin(Stdio::null())
-        .status()
-        .context("cannot run mvn")?;
-    ensure!(
-        status.success(),
-        "mvn could not fetch RocketMQ {VERSION} from Maven Central"
-    );
-    fs::write(complete(&folder), "")?;
-    Ok(folder)
 }
 
 /// Asks again and again until the condition holds; false when it does not in time.

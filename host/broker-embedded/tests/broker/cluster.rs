@@ -30,22 +30,18 @@ enum Services {
     },
 }
 
-/// A port p such that p − 2, p and p + 1 are free too; not what another test gets at the same time.
+/// A port for a name server, and a port p for a broker such that p − 2 and p + 1 are free too.
+///
+/// None of them is one that the system gives to outgoing connections: while a service is stopped,
+/// any connection on this machine could take its place.
 pub(crate) fn free_ports() -> (u16, u16) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        let any = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = any.local_addr().unwrap().port();
-        let others = [port.wrapping_sub(2), port.wrapping_add(1)];
-        if port < 3 || port == u16::MAX {
-            continue;
-        }
-        let held: Vec<_> = others
-            .iter()
-            .map(|p| TcpListener::bind(("127.0.0.1", *p)))
-            .collect();
-        let namesrv = TcpListener::bind("127.0.0.1:0").unwrap();
-        if held.iter().all(Result::is_ok) {
-            return (namesrv.local_addr().unwrap().port(), port);
+        let step = NEXT.fetch_add(1, Ordering::SeqCst) + std::process::id().wrapping_mul(31);
+        let port = 12_000 + u16::try_from(step % 4_000).unwrap() * 5;
+        if (port..port + 5).all(free) {
+            return (port, port + 3);
         }
     }
 }
@@ -110,6 +106,15 @@ impl Cluster {
 
     pub(crate) fn client(&self) -> RocketMq {
         RocketMq::connect(RocketMqSettings::new(self.namesrv(), "test")).unwrap()
+    }
+
+    /// A client that gives an answer up soon. The embedded broker may take a connection while it
+    /// stops and then neither answer nor close it, since the process goes on; one that runs as a
+    /// process of its own cannot.
+    pub(crate) fn impatient_client(&self) -> RocketMq {
+        let mut settings = RocketMqSettings::new(self.namesrv(), "test");
+        settings.request_timeout = Duration::from_secs(2);
+        RocketMq::connect(settings).unwrap()
     }
 
     pub(crate) async fn start_all(&mut self) {

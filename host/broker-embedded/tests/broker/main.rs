@@ -93,7 +93,12 @@ fn main() {
                 println!("skipped: needs java: {name}");
             }
             let (runtime, cluster) = (Arc::clone(&runtime), Arc::clone(cluster));
+            let all: Vec<_> = clusters
+                .iter()
+                .map(|(_, _, cluster)| Arc::clone(cluster))
+                .collect();
             let trial = Trial::test(format!("{kind}::{name}"), move || {
+                end_others(&runtime, &all, &cluster);
                 run(&runtime, kind, &cluster, case);
                 Ok(())
             });
@@ -108,6 +113,20 @@ fn main() {
         }
     }
     conclusion.exit();
+}
+
+/// Ends the cluster of the tests before: what runs in this process would be measured along.
+fn end_others(
+    runtime: &Runtime,
+    all: &[Arc<Mutex<Option<Cluster>>>],
+    mine: &Arc<Mutex<Option<Cluster>>>,
+) {
+    for other in all.iter().filter(|other| !Arc::ptr_eq(other, mine)) {
+        let other = runtime.block_on(other.lock()).take();
+        if let Some(other) = other {
+            runtime.block_on(other.end());
+        }
+    }
 }
 
 /// Runs a case on the cluster, which is started by the first one; a case that fails leaves it to

@@ -120,7 +120,7 @@ impl Traffic {
 }
 
 pub(crate) async fn broker_restarts_under_load(cluster: &mut Cluster) {
-    let broker = Arc::new(cluster.client());
+    let broker = Arc::new(cluster.impatient_client());
     let queue = one_queue(&broker).await;
     let traffic = Traffic::start(&broker, &queue);
     traffic.goes_on().await;

@@ -85,6 +85,12 @@ async fn goes_on_with_its_directory() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(&directory.path().join("made/by it"));
     let mut queue = None;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
     for round in 0..3 {
         let started = Instant::now();
         let embedded = EmbeddedBroker::start(settings.clone()).await.unwrap();
@@ -106,7 +112,11 @@ async fn goes_on_with_its_directory() {
         broker.close().await;
         let stopping = Instant::now();
         embedded.shutdown().await;
-        println!("stop {round} took {:?}", stopping.elapsed());
+        println!(
+            "stop {round} took {:?}, {} tasks left of {before}",
+            stopping.elapsed(),
+            tasks()
+        );
         assert!(stopping.elapsed() < Duration::from_secs(10));
     }
     // All it wrote is in its own directory.

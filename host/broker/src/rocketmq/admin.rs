@@ -1,127 +1,33 @@
-//! Topics, groups and reachability. Looks before it creates and never changes a property that a
-//! topic or group already has, but for more queues.
+//! The cluster's brokers, groups, and whether all of it can be reached. A group that exists is left
+//! as it is.
 
 use super::RocketMq;
-use super::client::Lane;
 use super::errors::{About, code};
 use super::link::Patience;
-use super::routes::{READ_AND_WRITE, unregistered};
+use super::name_servers::unregistered;
+use super::names::check_group;
+use super::session::Lane;
 use crate::error::BrokerError;
-use connect_record::Queue;
 use rocketmq_protocol::code::request_code::RequestCode;
 use rocketmq_protocol::protocol::RemotingSerializable;
-use rocketmq_protocol::protocol::header::create_topic_request_header::CreateTopicRequestHeader;
 use rocketmq_protocol::protocol::header::empty_header::EmptyHeader;
 use rocketmq_protocol::protocol::header::get_subscription_group_config_request_header::GetSubscriptionGroupConfigRequestHeader;
-use rocketmq_protocol::protocol::header::get_topic_config_request_header::GetTopicConfigRequestHeader;
 use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
 use rocketmq_protocol::protocol::subscription::subscription_group_config::SubscriptionGroupConfig;
-use serde::Deserialize;
-use std::time::Duration;
-use tokio::time::Instant;
 
-/// How long a new queue may take to be seen at the name server.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
 /// The cluster that is meant when there are several and none is named.
 const DEFAULT_CLUSTER: &str = "DefaultCluster";
-const LONGEST_TOPIC: usize = 127;
-const LONGEST_GROUP: usize = 255;
-
-/// A topic as one broker has it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct TopicFacts {
-    read_queue_nums: u32,
-    write_queue_nums: u32,
-    perm: u32,
-    #[serde(default = "single_tag")]
-    topic_filter_type: String,
-    #[serde(default)]
-    topic_sys_flag: i32,
-    #[serde(default)]
-    order: bool,
-}
-
-fn single_tag() -> String {
-    "SINGLE_TAG".to_owned()
-}
 
 /// A broker that takes writes.
-struct Master {
-    name: String,
-    address: String,
+pub(super) struct Master {
+    pub(super) name: String,
+    pub(super) address: String,
 }
 
 impl RocketMq {
-    pub(super) async fn make_topic(
-        &self,
-        topic: &str,
-        queues: u32,
-    ) -> Result<Vec<Queue>, BrokerError> {
-        let step = "create topic";
-        check_name("topic", topic, LONGEST_TOPIC)?;
-        if queues == 0 || i32::try_from(queues).is_err() {
-            let reason = format!("{queues} queues for topic {topic}: at least 1 is needed");
-            return Err(BrokerError::Setting {
-                key: "queues",
-                reason,
-            });
-        }
-        let masters = match self.masters(step).await {
-            Ok(masters) => masters,
-            Err(error @ BrokerError::Unreachable { .. }) => {
-                // Without a name server nothing can be made, but what is there can be used.
-                let known = self.queues_of(step, topic).await?.unwrap_or_default();
-                return if enough(&known, queues) {
-                    Ok(known)
-                } else {
-                    Err(error)
-                };
-            }
-            Err(error) => return Err(error),
-        };
-        let mut existing = Vec::new();
-        for master in &masters {
-            if let Some(facts) = self
-                .topic_facts(step, &master.name, &master.address, topic)
-                .await?
-            {
-                existing.push((master, facts));
-            }
-        }
-        if existing.is_empty() {
-            for master in &masters {
-                self.put_topic(master, topic, queues, None).await?;
-            }
-            let names: Vec<&str> = masters.iter().map(|master| master.name.as_str()).collect();
-            return self.wait_visible(topic, queues, &names).await;
-        }
-        for (master, facts) in &existing {
-            if facts.perm & READ_AND_WRITE != READ_AND_WRITE {
-                return Err(BrokerError::Denied {
-                    step,
-                    what: format!("topic {topic} on broker {}", master.name),
-                    code: code::NO_PERMISSION,
-                    remark: format!(
-                        "its permission is {}, reading and writing needs 6",
-                        facts.perm
-                    ),
-                });
-            }
-            if facts.read_queue_nums < queues || facts.write_queue_nums < queues {
-                self.put_topic(master, topic, queues, Some(facts)).await?;
-            }
-        }
-        let names: Vec<&str> = existing
-            .iter()
-            .map(|(master, _)| master.name.as_str())
-            .collect();
-        self.wait_visible(topic, queues, &names).await
-    }
-
     pub(super) async fn make_group(&self, group: &str) -> Result<(), BrokerError> {
         let step = "create group";
-        check_name("group", group, LONGEST_GROUP)?;
+        check_group(group)?;
         let about = About {
             step,
             topic: None,
@@ -162,103 +68,7 @@ impl RocketMq {
         Ok(())
     }
 
-    /// The topic as a broker has it, `None` when it does not.
-    pub(super) async fn topic_facts(
-        &self,
-        step: &'static str,
-        broker: &str,
-        address: &str,
-        topic: &str,
-    ) -> Result<Option<TopicFacts>, BrokerError> {
-        let about = About::topic(step, topic);
-        let header = GetTopicConfigRequestHeader {
-            topic: topic.into(),
-            topic_request_header: None,
-        };
-        let asking = RemotingCommand::create_request_command(RequestCode::GetTopicConfig, header);
-        let master = Master {
-            name: broker.to_owned(),
-            address: address.to_owned(),
-        };
-        let answer = self.call_master(step, &master, asking).await?;
-        if answer.code() == code::TOPIC_NOT_EXIST {
-            return Ok(None);
-        }
-        let body = about.success(answer)?.take_body().unwrap_or_default();
-        let facts = serde_json::from_slice(&body)
-            .map_err(|error| about.nonsense(format!("its settings cannot be read: {error}")))?;
-        Ok(Some(facts))
-    }
-
-    async fn put_topic(
-        &self,
-        master: &Master,
-        topic: &str,
-        queues: u32,
-        facts: Option<&TopicFacts>,
-    ) -> Result<(), BrokerError> {
-        let about = About::topic("create topic", topic);
-        let grown =
-            |now: Option<u32>| i32::try_from(now.unwrap_or(0).max(queues)).unwrap_or(i32::MAX);
-        let header = CreateTopicRequestHeader {
-            topic: topic.into(),
-            default_topic: "TBW102".into(),
-            read_queue_nums: grown(facts.map(|facts| facts.read_queue_nums)),
-            write_queue_nums: grown(facts.map(|facts| facts.write_queue_nums)),
-            perm: facts
-                .and_then(|facts| i32::try_from(facts.perm).ok())
-                .unwrap_or(6),
-            topic_filter_type: facts
-                .map_or_else(single_tag, |facts| facts.topic_filter_type.clone())
-                .into(),
-            topic_sys_flag: Some(facts.map_or(0, |facts| facts.topic_sys_flag)),
-            order: facts.is_some_and(|facts| facts.order),
-            // Attributes can be given on creation only; none given leaves them as they are.
-            attributes: None,
-            force: Some(false),
-            topic_request_header: None,
-        };
-        let code = RequestCode::UpdateAndCreateTopic;
-        let making = RemotingCommand::create_request_command(code, header);
-        about.success(self.call_master(about.step, master, making).await?)?;
-        Ok(())
-    }
-
-    /// Waits until the name server shows `queues` queues on each of the brokers.
-    async fn wait_visible(
-        &self,
-        topic: &str,
-        queues: u32,
-        brokers: &[&str],
-    ) -> Result<Vec<Queue>, BrokerError> {
-        let step = "create topic";
-        let deadline = Instant::now() + VISIBLE_WITHIN;
-        let mut pause = Duration::from_millis(2);
-        loop {
-            let known = self.queues_of(step, topic).await?.unwrap_or_default();
-            let on = |broker: &str| known.iter().filter(|q| &*q.broker == broker).count();
-            if brokers.iter().all(|broker| on(broker) >= queues as usize) {
-                return Ok(known);
-            }
-            if Instant::now() >= deadline {
-                return Err(BrokerError::Busy {
-                    step,
-                    what: format!("topic {topic}"),
-                    code: code::SUCCESS,
-                    remark: format!(
-                        "the name server shows {} of {} queues after {} s",
-                        known.len(),
-                        queues as usize * brokers.len(),
-                        VISIBLE_WITHIN.as_secs()
-                    ),
-                });
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(200));
-        }
-    }
-
-    async fn call_master(
+    pub(super) async fn call_master(
         &self,
         step: &'static str,
         master: &Master,
@@ -271,7 +81,7 @@ impl RocketMq {
     }
 
     /// The master brokers of the cluster that the settings mean, at least one.
-    async fn masters(&self, step: &'static str) -> Result<Vec<Master>, BrokerError> {
+    pub(super) async fn masters(&self, step: &'static str) -> Result<Vec<Master>, BrokerError> {
         let info = self.cluster(step).await?;
         let clusters = info.cluster_addr_table.unwrap_or_default();
         let brokers = info.broker_addr_table.unwrap_or_default();
@@ -319,83 +129,5 @@ impl RocketMq {
             return Err(unregistered(step, format!("cluster {wanted}"), reason).await);
         }
         Ok(masters)
-    }
-}
-
-fn enough(known: &[Queue], queues: u32) -> bool {
-    let mut brokers: Vec<&str> = known.iter().map(|queue| &*queue.broker).collect();
-    brokers.dedup();
-    let on = |broker: &&str| {
-        known
-            .iter()
-            .filter(|queue| &*queue.broker == *broker)
-            .count()
-    };
-    !brokers.is_empty() && brokers.iter().all(|broker| on(broker) >= queues as usize)
-}
-
-fn check_name(kind: &'static str, name: &str, longest: usize) -> Result<(), BrokerError> {
-    let refuse = |reason: String| {
-        Err(BrokerError::Name {
-            kind,
-            name: name.to_owned(),
-            reason,
-        })
-    };
-    if name.is_empty() {
-        return refuse("it is empty".to_owned());
-    }
-    if name.len() > longest {
-        return refuse(format!(
-            "it has {} characters, at most {longest} are allowed",
-            name.len()
-        ));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '|' | '-' | '_');
-    match name.chars().find(|c| !allowed(*c)) {
-        Some(c) => refuse(format!(
-            "it holds {c:?}; letters, digits, % | - and _ are allowed"
-        )),
-        None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_checked_before_anybody_is_asked() {
-        for good in ["a", "connect-file_Sink", "%RETRY%g", &"x".repeat(127)] {
-            assert!(check_name("topic", good, LONGEST_TOPIC).is_ok(), "{good}");
-        }
-        for bad in ["", "a b", "a/b", "ü", "a\n", &"x".repeat(128)] {
-            let error = check_name("topic", bad, LONGEST_TOPIC).unwrap_err();
-            assert!(!error.retriable() && !error.permanent(), "{error}");
-        }
-    }
-
-    #[test]
-    fn each_broker_must_have_enough_queues() {
-        let queue = |broker, id| Queue::new("t", broker, id);
-        assert!(!enough(&[], 1));
-        assert!(enough(&[queue("a", 0), queue("b", 0)], 1));
-        assert!(!enough(&[queue("a", 0), queue("a", 1), queue("b", 0)], 2));
-    }
-
-    #[test]
-    fn settings_of_a_topic_are_read_in_java_s_form() {
-        let json = br#"{"attributes":{"+a":"b"},"order":true,"perm":6,"readQueueNums":4,
-            "topicFilterType":"MULTI_TAG","topicName":"t","topicSysFlag":1,"writeQueueNums":8}"#;
-        let facts: TopicFacts = serde_json::from_slice(json).unwrap();
-        assert_eq!(
-            (facts.read_queue_nums, facts.write_queue_nums, facts.perm),
-            (4, 8, 6)
-        );
-        assert_eq!(
-            (facts.topic_filter_type.as_str(), facts.topic_sys_flag),
-            ("MULTI_TAG", 1)
-        );
-        assert!(facts.order);
     }
 }

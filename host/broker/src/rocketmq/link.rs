@@ -12,7 +12,8 @@
 //!
 //! Never waits longer than one pace, one connect and one answer; trying again is the caller's business.
 
-use super::client::{Cause, Clients, Lane, NoAnswer, Session};
+use super::clients::Clients;
+use super::session::{Cause, Lane, NoAnswer, Session};
 use super::sync::lock;
 use crate::error::BrokerError;
 use cheetah_string::CheetahString;
@@ -31,6 +32,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// its return, even when the first connection came too early for an answer.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Pause before a request that the client had no room for is tried again.
+const ROOM_PAUSE: Duration = Duration::from_millis(5);
 /// How long a watched connection is kept. Brokers end idle ones after 120 s by default.
 const WATCH_FOR: Duration = Duration::from_secs(20);
 const WATCH_AT_LEAST: Duration = Duration::from_secs(1);
@@ -90,20 +93,31 @@ impl Link {
     ) -> Result<RemotingCommand, BrokerError> {
         let answer = async {
             let session = self.session(step, patience).await?;
-            match session.invoke(lane, &self.address, request, timeout).await {
-                Ok(response) => {
-                    session.prove();
-                    Ok(response)
-                }
-                Err(NoAnswer::Saturated) => Err(BrokerError::Busy {
-                    step,
-                    what: self.what.clone(),
-                    code: 0,
-                    remark: "too many requests in progress".to_owned(),
-                }),
-                Err(NoAnswer::Failed(cause)) => {
-                    self.session_failed(&session, &cause);
-                    Err(self.unreachable(step, cause))
+            let give_up = Instant::now() + timeout.min(LONGEST_PAUSE);
+            loop {
+                // Cheap: the body and the header are shared.
+                let attempt = request.clone();
+                match session.invoke(lane, &self.address, attempt, timeout).await {
+                    Ok(response) => {
+                        session.prove();
+                        return Ok(response);
+                    }
+                    // Nothing was written, and room comes with the next answers.
+                    Err(NoAnswer::Saturated) if Instant::now() < give_up => {
+                        tokio::time::sleep(ROOM_PAUSE).await;
+                    }
+                    Err(NoAnswer::Saturated) => {
+                        return Err(BrokerError::Busy {
+                            step,
+                            what: self.what.clone(),
+                            code: 0,
+                            remark: "too many requests in progress".to_owned(),
+                        });
+                    }
+                    Err(NoAnswer::Failed(cause)) => {
+                        self.session_failed(&session, &cause);
+                        return Err(self.unreachable(step, cause));
+                    }
                 }
             }
         };
@@ -267,6 +281,11 @@ impl Link {
 
     async fn connect(&self) -> Result<TcpStream, Cause> {
         match tokio::time::timeout(PROBE_TIMEOUT, TcpStream::connect(self.address.as_str())).await {
+            // Where nobody listens on a port that outgoing connections may get, a connect can end
+            // up at itself.
+            Ok(Ok(stream)) if stream.local_addr().ok() == stream.peer_addr().ok() => Err(Arc::new(
+                std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
+            )),
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(Arc::new(error)),
             Err(elapsed) => Err(Arc::new(elapsed)),

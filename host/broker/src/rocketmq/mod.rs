@@ -5,25 +5,29 @@
 //! redacted errors, retry by themselves, and block an address for 30 s after five failures. What
 //! the facades would do beyond is done here, one subject to a file:
 //!
-//! - [`link`]: is an endpoint there; [`client`]: the connections to it
-//! - [`routes`]: which queues there are and where
+//! - [`link`]: is an endpoint there; [`session`]: the connections to it; [`clients`]: the library
+//! - [`name_servers`] and [`routes`]: which queues there are and where
 //! - [`send`] with [`encode`], [`pull`] with [`decode`] and [`ends`]
-//! - [`admin`]: topics, groups, reachability; [`offsets`]: bounds and group offsets
+//! - [`topics`] with [`names`]; [`admin`]: groups, reachability; [`offsets`]: bounds and group offsets
 //! - [`errors`]: what a response code means
 
 mod admin;
-mod client;
+mod clients;
 mod decode;
 mod encode;
 mod ends;
 mod errors;
 mod link;
+mod name_servers;
+mod names;
 mod offsets;
 mod pull;
 mod routes;
 mod send;
+mod session;
 mod settings;
 mod sync;
+mod topics;
 
 pub(crate) use encode::is_reserved_property;
 pub use settings::RocketMqSettings;
@@ -31,12 +35,13 @@ pub use settings::RocketMqSettings;
 use crate::error::BrokerError;
 use crate::message::{Outgoing, Pulled};
 use crate::traits::{BoxFuture, Broker};
-use client::Clients;
+use clients::Clients;
 use connect_record::Queue;
 use ends::Ends;
 use link::Link;
+use name_servers::NameServers;
 use offsets::Commits;
-use routes::{NameServers, Routes};
+use routes::Routes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -6,8 +6,8 @@
 //! commits are dropped in silence.
 
 use super::RocketMq;
-use super::client::Lane;
 use super::errors::{About, code, wire_offset};
+use super::session::Lane;
 use super::sync::lock;
 use crate::error::BrokerError;
 use connect_record::Queue;

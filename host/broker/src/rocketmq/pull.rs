@@ -5,9 +5,9 @@
 //! skip some unseen.
 
 use super::RocketMq;
-use super::client::Lane;
 use super::decode;
 use super::errors::{About, code, wire_offset};
+use super::session::Lane;
 use crate::error::BrokerError;
 use crate::message::{Incoming, Pulled};
 use connect_record::Queue;

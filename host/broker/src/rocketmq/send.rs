@@ -2,9 +2,9 @@
 //! plain success counts as sent.
 
 use super::RocketMq;
-use super::client::Lane;
 use super::encode;
 use super::errors::{About, code};
+use super::session::Lane;
 use crate::error::BrokerError;
 use crate::message::{MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, Outgoing};
 use connect_record::Queue;

@@ -93,29 +93,22 @@ async fn a_broker_that_hangs_costs_one_timeout_and_not_the_connection_for_good()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_break_again_and_again_leave_nothing_behind() {
-    let requests = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&requests);
-    let server = Server::start(move |_| match counter.fetch_add(1, Ordering::SeqCst) % 2 {
-        0 => answer(0, &[("queueOffset", 5)]),
-        _ => Reply::Disconnect,
-    })
-    .await;
-    let mut settings = RocketMqSettings::new(server.address.to_string(), "test");
-    // What a request takes whose connection ends while the endpoint is still there.
-    settings.request_timeout = Duration::from_millis(250);
-    let broker = RocketMq::connect(settings).unwrap();
+    let mut server = Server::start(|_| answer(0, &[("queueOffset", 5)])).await;
+    let broker = client(&server);
     let tasks = || {
         tokio::runtime::Handle::current()
             .metrics()
             .num_alive_tasks()
     };
     let mut early = 0;
-    for round in 0..40 {
-        assert_eq!(send(&broker).await.unwrap(), 5);
+    for round in 0..60 {
+        while send(&broker).await.is_err() {}
+        server.stop().await;
         assert!(matches!(
             send(&broker).await,
             Err(BrokerError::Unreachable { .. })
         ));
+        server.start_again().await;
         if round == 20 {
             early = tasks();
         }
@@ -127,7 +120,7 @@ async fn connections_that_break_again_and_again_leave_nothing_behind() {
     }
     assert!(
         tasks() <= early + 20,
-        "{early} tasks after 20 rounds, {} after 40",
+        "{early} tasks after 20 rounds, {} after 60",
         tasks()
     );
 }
@@ -181,6 +174,9 @@ async fn more_polls_than_one_client_admits_wait_side_by_side() {
     }
     let deadline = Instant::now() + Duration::from_secs(20);
     while waiting.load(Ordering::SeqCst) < 900 {
+        if let Some(ended) = polls.try_join_next() {
+            panic!("a poll ended: {:?}", ended.unwrap());
+        }
         assert!(
             Instant::now() < deadline,
             "{} of 900 polls wait",
@@ -251,4 +247,49 @@ async fn a_name_server_that_is_away_is_passed_over() {
         "{:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_starting_is_not_given_what_it_would_lose() {
+    let server = Server::start(|_| answer(0, &[("queueOffset", 5)])).await;
+    let broker = RocketMq::connect(RocketMqSettings::new(server.address.to_string(), "test"));
+    let broker = Arc::new(broker.unwrap());
+    server.mute.store(true, Ordering::SeqCst);
+    let sending = {
+        let broker = Arc::clone(&broker);
+        tokio::spawn(async move { while send(&broker).await.is_err() {} })
+    };
+    tokio::time::sleep(Duration::from_millis(1700)).await;
+    server.mute.store(false, Ordering::SeqCst);
+    let answers = Instant::now();
+    sending.await.unwrap();
+    // A request that had been written before would have been waited for until its 5 s are over.
+    assert!(
+        answers.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        answers.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_ends_alone_costs_one_timeout() {
+    let requests = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&requests);
+    let server = Server::start(move |_| match counter.fetch_add(1, Ordering::SeqCst) {
+        0 => Reply::Disconnect,
+        _ => answer(0, &[("queueOffset", 5)]),
+    })
+    .await;
+    let broker = client(&server);
+    let started = Instant::now();
+    assert!(matches!(
+        send(&broker).await,
+        Err(BrokerError::Unreachable { .. })
+    ));
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(send(&broker).await.unwrap(), 5);
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -50,6 +51,8 @@ type Script = Arc<Mutex<dyn FnMut(&Request) -> Reply + Send>>;
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     script: Script,
+    /// While set, nothing is answered at all, as by a server that is starting.
+    pub(super) mute: Arc<AtomicBool>,
     listening: Option<JoinHandle<()>>,
 }
 
@@ -62,6 +65,7 @@ impl Server {
         let mut server = Self {
             address,
             script: Arc::new(Mutex::new(script)),
+            mute: Arc::default(),
             listening: None,
         };
         server.listen(listener);
@@ -69,13 +73,14 @@ impl Server {
     }
 
     fn listen(&mut self, listener: TcpListener) {
-        let (script, address) = (Arc::clone(&self.script), self.address);
+        let (script, mute) = (Arc::clone(&self.script), Arc::clone(&self.mute));
+        let address = self.address;
         self.listening = Some(tokio::spawn(async move {
             // Connections end with the listener.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let script = Arc::clone(&script);
-                connections.spawn(async move { drop(serve(stream, script, address).await) });
+                let (script, mute) = (Arc::clone(&script), Arc::clone(&mute));
+                connections.spawn(async move { drop(serve(stream, script, mute, address).await) });
             }
         }));
     }
@@ -102,7 +107,12 @@ impl Drop for Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Script, address: SocketAddr) -> io::Result<()> {
+async fn serve(
+    mut stream: TcpStream,
+    script: Script,
+    mute: Arc<AtomicBool>,
+    address: SocketAddr,
+) -> io::Result<()> {
     loop {
         let length = stream.read_u32().await? as usize;
         let mut frame = vec![0; length];
@@ -117,6 +127,7 @@ async fn serve(mut stream: TcpStream, script: Script, address: SocketAddr) -> io
             fields: fields.collect(),
         };
         let reply = match code {
+            _ if mute.load(Ordering::SeqCst) => Reply::Silence,
             ROUTE | CLUSTER => routes(code, address),
             MIN_OFFSET => answer(0, &[("offset", 0)]),
             _ => (script.lock().unwrap())(&request),

@@ -8,161 +8,31 @@
 //! which is half a minute for a long poll. So whoever notices the end calls [`Session::end`].
 //!
 //! The client's handles serialise their calls, so each call in progress has a handle of its own;
-//! handles of one instance share its connection. An instance admits 512 requests in progress and
-//! refuses the next at once, hence the bounds below.
+//! handles of one instance share its connection. An instance refuses at once what goes beyond 512
+//! requests in progress, and beyond 64 written at the same time of the kinds that the library takes
+//! for control, hence the bounds below.
 
-use super::settings::RocketMqSettings;
+use super::clients::Clients;
 use super::sync::lock;
-use crate::error::BrokerError;
 use cheetah_string::CheetahString;
-use rocketmq_client_rust::{
-    AclClientRPCHook, ClientConfig, ClientError, ClientInstanceHandle, ClientRpcHook,
-    ClientRuntime, ClientRuntimeConfig, SessionCredentials,
-};
-use rocketmq_observability::TelemetryHandle;
+use rocketmq_client_rust::{ClientConfig, ClientError, ClientInstanceHandle};
 use rocketmq_protocol::protocol::remoting_command::RemotingCommand;
-use rocketmq_runtime::RuntimeContext;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::runtime::Handle;
+use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Requests in progress on the one instance that carries everything but polls.
-const CALLS_AT_ONCE: usize = 128;
+const CALLS_AT_ONCE: usize = 48;
 /// Long polls on one instance; more open another instance.
 const POLLS_PER_INSTANCE: usize = 400;
-/// Time for clients to go when everything closes.
-const CLOSE_WITHIN: Duration = Duration::from_millis(700);
 
 /// Which connection a request uses: long polls must not stand in the way of sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     Calls,
     Polls,
-}
-
-/// What every session of one [`RocketMq`](crate::RocketMq) shares.
-pub(super) struct Clients {
-    runtime: Arc<ClientRuntime>,
-    context: RuntimeContext,
-    hook: Option<Arc<ClientRpcHook>>,
-    namesrv: String,
-    name: String,
-    /// Numbers instances: two clients of one id would end each other's connection.
-    next: AtomicU64,
-    closed: CancellationToken,
-    /// Clients on their way out.
-    leaving: TaskTracker,
-    tokio: Handle,
-    pub(super) request_timeout: Duration,
-}
-
-impl Clients {
-    pub(super) fn new(settings: &RocketMqSettings) -> Result<Arc<Self>, BrokerError> {
-        let namesrv = settings.name_servers()?.join(";");
-        let hook = settings.credentials()?.map(|(access, secret)| {
-            let credentials = SessionCredentials::with_keys(access, secret);
-            Arc::new(AclClientRPCHook::new(credentials)) as Arc<ClientRpcHook>
-        });
-        let cannot = |reason: String| BrokerError::Setting {
-            key: "client",
-            reason,
-        };
-        let tokio = Handle::try_current()
-            .map_err(|_| cannot("must be made inside a tokio runtime".to_owned()))?;
-        let context = RuntimeContext::from_current("rocketmq-connect");
-        let runtime = ClientRuntime::try_new(
-            context.service_context("broker-client"),
-            ClientRuntimeConfig::default(),
-            TelemetryHandle::noop(),
-        )
-        .map_err(|error| cannot(error.to_string()))?;
-        let started = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Ok(Arc::new(Self {
-            runtime,
-            context,
-            hook,
-            namesrv,
-            name: format!(
-                "{}-{}-{:x}",
-                settings.client_name,
-                std::process::id(),
-                started.as_nanos()
-            ),
-            next: AtomicU64::new(1),
-            closed: CancellationToken::new(),
-            leaving: TaskTracker::new(),
-            tokio,
-            request_timeout: settings.request_timeout,
-        }))
-    }
-
-    /// Cancelled when everything closes.
-    pub(super) fn closed(&self) -> &CancellationToken {
-        &self.closed
-    }
-
-    /// Runs something on the runtime on which the connections live.
-    pub(super) fn spawn<T: Send + 'static>(
-        &self,
-        future: impl Future<Output = T> + Send + 'static,
-    ) -> JoinHandle<T> {
-        self.tokio.spawn(future)
-    }
-
-    /// A configuration that no other instance in the world has.
-    fn instance_config(&self) -> Result<(u64, ClientConfig), ClientError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut config = ClientConfig::builder()
-            .namesrv_addr(self.namesrv.as_str())
-            .client_ip("127.0.0.1")
-            .build()?;
-        config.set_instance_name(format!("{}-{number}", self.name).into());
-        Ok((number, config))
-    }
-
-    fn leave(&self, handles: Vec<ClientInstanceHandle>) {
-        if handles.is_empty() {
-            return;
-        }
-        let leaving = async move {
-            for handle in handles {
-                handle.shutdown_owned().await;
-            }
-        };
-        drop(self.leaving.spawn_on(Box::pin(leaving), &self.tokio));
-    }
-
-    /// Waits for the clients that leave, at most [`CLOSE_WITHIN`], then ends what is left.
-    pub(super) async fn close(&self) {
-        self.leaving.close();
-        if tokio::time::timeout(CLOSE_WITHIN, self.leaving.wait())
-            .await
-            .is_err()
-        {
-            tracing::debug!("rocketmq clients did not close in time and are dropped");
-        }
-        let ending = async {
-            drop(self.runtime.shutdown().await);
-            drop(
-                self.context
-                    .shutdown_tasks(Duration::from_millis(100))
-                    .await,
-            );
-        };
-        if tokio::time::timeout(Duration::from_millis(200), Box::pin(ending))
-            .await
-            .is_err()
-        {
-            tracing::debug!("rocketmq client tasks did not end in time and are dropped");
-        }
-    }
 }
 
 /// Why an endpoint cannot be used.
@@ -363,12 +233,7 @@ impl Session {
             let Some(free) = instances.iter().find(|i| i.busy < POLLS_PER_INSTANCE) else {
                 return Err(ClientError::not_started());
             };
-            let handle = ClientInstanceHandle::get_or_create(
-                &clients.runtime,
-                free.number,
-                free.config.clone(),
-                clients.hook.clone(),
-            )?;
+            let handle = clients.handle(free.number, free.config.clone())?;
             (free.number, handle)
         };
         match handle.start().await {

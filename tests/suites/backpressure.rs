@@ -19,7 +19,8 @@ const ROOM: u64 = 96 << 20;
 const WATCH: Duration = Duration::from_secs(6);
 
 fn setup(folder: &std::path::Path, cluster: &Cluster) -> Result<Setup> {
-    Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests()
+    Setup::new(&folder.join("worker"), &cluster.namesrv())?
+        .with_guests(&["seq-source", "stuck-sink"])
 }
 
 fn stays_small(worker: &Worker, idle: u64) -> Result<()> {

@@ -114,7 +114,7 @@ fn over_a_restart(folder: &Path, namesrv: &str, java: &JavaBroker) -> Result<()>
     let mut worker = scenario.setup.start()?;
     let rest = worker.rest()?.clone();
     scenario.create_connectors(&rest)?;
-    scenario.feed(1_000)?;
+    scenario.feed(5_000)?;
     let mut before = 0;
     wait::until_true("lines arrive", PATIENCE, || {
         before = scenario.arrived_bytes();
@@ -127,7 +127,7 @@ fn over_a_restart(folder: &Path, namesrv: &str, java: &JavaBroker) -> Result<()>
         Ok(rest.readiness()?.is_err_and(|why| why.contains(namesrv)))
     })?;
     // Running tasks go on over the routes they know …
-    scenario.feed(1_000)?;
+    scenario.feed(5_000)?;
     let (_, sent) = scenario.sent();
     wait::until_true("lines arrive without name server", PATIENCE, || {
         // … all but the halves of lines that are kept back.

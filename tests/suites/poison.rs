@@ -17,6 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Tries often, so that tests need not wait; a worker's own default begins with a second.
 const RESTART: &str = "[restart]\nfirst-ms = 200\nlongest-ms = 1000\nattempts = 1000\n";
 
+/// Spans outside the arena, wrong indices, bits, sizes and texts, and too much of everything.
+const LIARS: [&str; 6] = [
+    "bad-span-source",
+    "bad-index-source",
+    "bad-bit-source",
+    "bad-size-source",
+    "bad-text-source",
+    "too-much-source",
+];
+
 /// A worker with a healthy pair of connectors beside whatever is tried out.
 struct House {
     setup: Setup,
@@ -88,10 +98,11 @@ fn content(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-fn in_a_house(test: impl FnOnce(&mut House) -> Result<()>) -> Result<()> {
+fn in_a_house(guests: &[&str], test: impl FnOnce(&mut House) -> Result<()>) -> Result<()> {
     alone(|folder| {
         let cluster = Cluster::started(folder)?;
-        let mut setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests()?;
+        let mut setup =
+            Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests(guests)?;
         setup.extra = RESTART.to_owned();
         let worker = setup.start()?;
         let mut house = House {
@@ -118,7 +129,7 @@ fn poison_sink(topic: &str, poison: &str, answer: &str) -> Value {
 
 #[test]
 fn a_record_that_kills_its_plugin_is_found_and_not_passed() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["poison-sink"], |house| {
         house.topic("deadly", "one\ntwo\npoison\nthree\nfour\n")?;
         house.create("sink", &poison_sink("deadly", "poison", "trap"))?;
         let reason = house.fails_with(
@@ -154,7 +165,7 @@ fn a_record_that_kills_its_plugin_is_found_and_not_passed() -> Result<()> {
 
 #[test]
 fn a_poisonous_record_outlives_a_restart_of_the_worker() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["poison-sink"], |house| {
         house.topic("deadly", "one\npoison\ntwo\n")?;
         house.create("sink", &poison_sink("deadly", "poison", "trap"))?;
         house.fails_with("sink", &["offset 1"])?;
@@ -170,7 +181,7 @@ fn a_poisonous_record_outlives_a_restart_of_the_worker() -> Result<()> {
 
 #[test]
 fn a_plugin_that_gives_up_is_waited_for_by_its_operator() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["poison-sink"], |house| {
         house.topic("fatal", "one\npoison\n")?;
         house.create("sink", &poison_sink("fatal", "poison", "fatal"))?;
         let words = [
@@ -197,7 +208,7 @@ fn a_plugin_that_gives_up_is_waited_for_by_its_operator() -> Result<()> {
 
 #[test]
 fn a_rejected_record_stops_the_task_or_is_skipped_as_configured() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["reject-sink"], |house| {
         for (late, topic) in [("false", "at-once"), ("true", "at-the-flush")] {
             house.topic(topic, "one\ntwo\nbad\nthree\n")?;
             let mut config = json!({"connector.class": "reject-sink", "text": "bad", "late": late,
@@ -224,7 +235,7 @@ fn a_rejected_record_stops_the_task_or_is_skipped_as_configured() -> Result<()> 
 
 #[test]
 fn traps_of_a_sink_stop_its_task_alone() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["trap-sink"], |house| {
         house.topic("trapped", "one\ntwo\n")?;
         for place in ["put", "flush", "open"] {
             let name = format!("trap-in-{place}");
@@ -245,7 +256,7 @@ fn traps_of_a_sink_stop_its_task_alone() -> Result<()> {
 
 #[test]
 fn traps_of_a_source_stop_its_task_alone() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["trap-source"], |house| {
         for place in ["open", "poll"] {
             let name = format!("trap-in-{place}");
             house.create(
@@ -259,18 +270,10 @@ fn traps_of_a_source_stop_its_task_alone() -> Result<()> {
     })
 }
 
-/// Spans outside the arena, wrong indices, bits, sizes and texts, and too much of everything.
 #[test]
 fn sources_that_lie_stop_before_anything_is_sent() -> Result<()> {
-    in_a_house(|house| {
-        for plugin in [
-            "bad-span-source",
-            "bad-index-source",
-            "bad-bit-source",
-            "bad-size-source",
-            "bad-text-source",
-            "too-much-source",
-        ] {
+    in_a_house(&LIARS, |house| {
+        for plugin in LIARS {
             house.create(
                 plugin,
                 &json!({"connector.class": plugin, "connect.topicname": "lies"}),
@@ -302,7 +305,7 @@ fn sources_that_lie_stop_before_anything_is_sent() -> Result<()> {
 
 #[test]
 fn sinks_that_lie_commit_nothing() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["bad-reject-index"], |house| {
         house.topic("true", "one\ntwo\n")?;
         for what in ["behind", "twice", "ahead", "foreign"] {
             house.create(
@@ -323,7 +326,7 @@ fn sinks_that_lie_commit_nothing() -> Result<()> {
 /// A failure of settings names the setting; a retriable one is no failure at all.
 #[test]
 fn failures_that_are_answers() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&["answer-source"], |house| {
         let config = |answer: &str, times: &str| {
             json!({"connector.class": "answer-source", "in": "poll", "answer": answer,
                    "times": times, "connect.topicname": "answers"})
@@ -347,7 +350,7 @@ fn failures_that_are_answers() -> Result<()> {
 /// What failed for good waits for its operator, who mends the cause and resumes it.
 #[test]
 fn a_failed_task_starts_again_when_resumed() -> Result<()> {
-    in_a_house(|house| {
+    in_a_house(&[], |house| {
         house.append("needed.txt", "one\n")?;
         house.create(
             "needy",

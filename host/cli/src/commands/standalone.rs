@@ -161,7 +161,8 @@ async fn catalogue(settings: &Settings, runtimes: &Runtimes) -> Result<Catalogue
     let scan = async move { Catalogue::scan(&sandbox, &directories).await };
     let (catalogue, problems) = runtimes.guests.spawn(scan).await?;
     for problem in problems {
-        tracing::error!("plugins: {problem}");
+        // with its causes: the reason is what someone who put the file there needs
+        tracing::error!("plugins: {}", Failure::from(problem).text());
     }
     tracing::info!(plugins = catalogue.list().len(), "plugins loaded");
     Ok(catalogue)

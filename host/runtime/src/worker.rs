@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use crate::connector::{Board, Connector, Shared, plan};
 use crate::error::WorkerError;
 use crate::settings::{Dependencies, WorkerSettings};
-use crate::spec::{self, Spec};
+use crate::spec::{self, Flow, Spec};
 use crate::status::{ConnectorInfo, PluginInfo, REDACTED, Readiness, State};
 
 /// How long a create waits for the broker's answer.
@@ -179,7 +179,9 @@ impl Worker {
         let plan = plan(&self.0.shared, spec.clone())
             .await
             .map_err(|error| error.for_request(name))?;
-        self.ask_broker(name).await?;
+        if !matches!(spec.flow, Flow::Direct { .. }) {
+            self.ask_broker(name).await?;
+        }
         // the checks take time, in which the worker may have begun to stop
         self.open()?;
         let target = known.as_ref().map_or(Target::Running, |entry| entry.target);

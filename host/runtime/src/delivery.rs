@@ -10,6 +10,7 @@ pub(crate) mod sink;
 pub(crate) mod source;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError};
 use connect_record::Queue;
@@ -23,6 +24,9 @@ pub(crate) use error::{Careful, TaskError};
 
 use crate::settings::Tuning;
 use crate::spec::Spec;
+
+/// Shortest pause after a plugin asked to be called again.
+pub(crate) const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 
 /// What a task is given to work with.
 #[derive(Clone)]
@@ -85,6 +89,14 @@ pub(crate) trait Report: Send + Sync {
 }
 
 impl TaskContext {
+    /// Waits before a call is repeated; true when the task was stopped meanwhile.
+    pub(crate) async fn stopped_within(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause.max(SHORTEST_RETRY)) => false,
+            () = self.stop.cancelled() => true,
+        }
+    }
+
     /// Names the task in errors: plugin, connector and number.
     pub(crate) fn who(&self) -> String {
         let plugin = &self.spec.plugin.description().name;

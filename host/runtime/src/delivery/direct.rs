@@ -2,7 +2,6 @@
 //! positions. What the sink cannot take now is put again; nothing passes it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use connect_record::{Batch, Queue, QueueOffset};
@@ -11,14 +10,11 @@ use connect_sandbox::{CallError, Polled};
 
 use super::sink::{self, Desk};
 use super::source::{self, Progress, Tracker, topic_of};
-use super::{TaskContext, TaskError};
+use super::{SHORTEST_RETRY, TaskContext, TaskError};
 use crate::failpoint::{self, Point};
 use crate::guest::{Failed, SinkGuest, SourceGuest};
 use crate::mapping::MappingError;
 use crate::spec::Flow;
-
-/// Shortest pause after a plugin asked to be called again.
-const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 
 /// Runs a direct task until it is stopped or fails.
 pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
@@ -113,7 +109,7 @@ impl Job<'_> {
                     self.ctx
                         .report
                         .running(Some(format!("waiting to poll: {reason}")));
-                    if self.pause(after).await {
+                    if self.ctx.stopped_within(after).await {
                         return Ok(());
                     }
                     continue;
@@ -130,17 +126,9 @@ impl Job<'_> {
             if !self.deliver(polled).await? {
                 return Ok(());
             }
-            if !wait.is_zero() && self.pause(wait).await {
+            if !wait.is_zero() && self.ctx.stopped_within(wait).await {
                 return Ok(());
             }
-        }
-    }
-
-    /// Waits; true when the task was stopped meanwhile.
-    async fn pause(&self, time: Duration) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(time.max(SHORTEST_RETRY)) => false,
-            () = self.ctx.stop.cancelled() => true,
         }
     }
 
@@ -225,7 +213,7 @@ impl Job<'_> {
                 self.ctx.report.running(None);
                 return Ok(true);
             }
-            if self.pause(SHORTEST_RETRY).await {
+            if self.ctx.stopped_within(SHORTEST_RETRY).await {
                 return Ok(false);
             }
         }
@@ -238,7 +226,7 @@ impl Job<'_> {
                 self.ctx
                     .report
                     .running(Some(format!("the sink waits: {reason}")));
-                Ok(!self.pause(after).await)
+                Ok(!self.ctx.stopped_within(after).await)
             }
             failed => Err(failed.at(place)),
         }

@@ -2,16 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use connect_record::{Queue, QueueOffset};
 use connect_sandbox::{Access, CallError, Plugin, SinkContext, TaskScope};
 
 use crate::delivery::{TaskContext, TaskError};
 use crate::guest::{Failed, SinkGuest};
-
-/// Shortest pause after a sink asked to be called again.
-pub(crate) const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 
 /// What a plugin asked for during a call; carried out when the call has returned.
 #[derive(Default)]
@@ -110,9 +106,8 @@ pub(crate) async fn open(
             Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
                 ctx.report
                     .running(Some(format!("waiting to open: {reason}")));
-                tokio::select! {
-                    () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
-                    () = ctx.stop.cancelled() => return Ok(None),
+                if ctx.stopped_within(after).await {
+                    return Ok(None);
                 }
             }
             Err(failed) => return Err(failed.at(ctx.who())),

@@ -5,7 +5,6 @@ use connect_sandbox::{CallError, Flushed};
 use connect_store::StoredOffset;
 use tokio::time::Instant;
 
-use super::desk::SHORTEST_RETRY;
 use super::seat::Seat;
 use super::task::Job;
 use crate::delivery::TaskError;
@@ -97,9 +96,8 @@ impl Job<'_> {
                     waiting = true;
                     let reason = format!("the sink waits to flush: {reason}");
                     self.ctx.report.running(Some(reason));
-                    tokio::select! {
-                        () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
-                        () = self.ctx.stop.cancelled() => return Ok(None),
+                    if self.ctx.stopped_within(after).await {
+                        return Ok(None);
                     }
                 }
                 Err(failed) => return Err(self.flush_failed(failed)),

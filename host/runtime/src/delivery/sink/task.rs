@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::assign::{self, Asked};
-use super::desk::{Desk, SHORTEST_RETRY, open};
+use super::desk::{Desk, open};
 use super::gather::{Chunk, Gathered, gather};
 use super::mirror::Mirror;
 use super::reader::{Fetched, Note, Source};
@@ -272,9 +272,8 @@ impl Job<'_> {
                             .report
                             .running(Some(format!("the sink waits: {reason}")));
                         self.wish().await?;
-                        tokio::select! {
-                            () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
-                            () = self.ctx.stop.cancelled() => return Ok(()),
+                        if self.ctx.stopped_within(after).await {
+                            return Ok(());
                         }
                     }
                     Err(failed) => return Err(self.put_failed(failed, &origins, careful)),
@@ -419,9 +418,8 @@ impl Job<'_> {
                     self.ctx
                         .report
                         .running(Some(format!("the sink waits: {reason}")));
-                    tokio::select! {
-                        () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
-                        () = self.ctx.stop.cancelled() => return Ok(None),
+                    if self.ctx.stopped_within(after).await {
+                        return Ok(None);
                     }
                 }
                 Err(failed) => return Err(failed.at(self.ctx.who())),

@@ -16,13 +16,10 @@ use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
 use super::resume::StoredPoints;
 use super::tracker::Tracker;
-use crate::delivery::{TaskContext, TaskError, find_or_create, ready};
+use crate::delivery::{SHORTEST_RETRY, TaskContext, TaskError, find_or_create, ready};
 use crate::error::story;
 use crate::failpoint::{self, Point};
 use crate::guest::{Answer, Failed, SourceGuest};
-
-/// Shortest pause after a source asked to be called again.
-const SHORTEST_RETRY: Duration = Duration::from_millis(50);
 
 /// A drain waits no longer than this for a sign of life: a broker that is away would be waited for
 /// in vain.
@@ -106,9 +103,8 @@ pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskE
             Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
                 ctx.report
                     .running(Some(format!("waiting to open: {reason}")));
-                tokio::select! {
-                    () = tokio::time::sleep(after.max(SHORTEST_RETRY)) => {}
-                    () = ctx.stop.cancelled() => return Ok(None),
+                if ctx.stopped_within(after).await {
+                    return Ok(None);
                 }
             }
             Err(failed) => return Err(failed.at(ctx.who())),

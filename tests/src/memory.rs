@@ -18,16 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub const GROWTH: f64 = 1.1;
 
 /// Figures of one run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Figures {
     /// Records that passed.
     pub records: u64,
     /// Bytes of each, its line end included.
     pub bytes: u64,
-    /// Median resident memory in the second tenth of the run, in bytes.
-    pub second_tenth: u64,
-    /// The same in the last tenth.
-    pub last_tenth: u64,
+    /// Median resident memory in each tenth of the run, in bytes.
+    pub tenths: Vec<u64>,
     /// The most that was ever resident.
     pub peak: u64,
     /// Processor time of the worker.
@@ -39,7 +37,8 @@ pub struct Figures {
 impl Figures {
     /// Last tenth against second tenth.
     pub fn growth(&self) -> f64 {
-        self.last_tenth as f64 / self.second_tenth.max(1) as f64
+        let of = |number: usize| self.tenths.get(number).copied().unwrap_or_default();
+        of(9) as f64 / of(1).max(1) as f64
     }
 }
 
@@ -103,8 +102,7 @@ pub fn run(records: u64, bytes: u64, directory: &Path) -> Result<Figures> {
     let figures = Figures {
         records,
         bytes,
-        second_tenth: tenth(1)?,
-        last_tenth: tenth(9)?,
+        tenths: (0..10).map(tenth).collect::<Result<_>>()?,
         peak: samples
             .iter()
             .map(|(_, held)| *held)
@@ -115,10 +113,9 @@ pub fn run(records: u64, bytes: u64, directory: &Path) -> Result<Figures> {
     };
     ensure!(
         figures.growth() <= GROWTH,
-        "memory grew from {} to {} bytes, {:.2} times",
-        figures.second_tenth,
-        figures.last_tenth,
-        figures.growth()
+        "memory grew {:.3} times; median of each tenth of the run, in bytes: {:?}",
+        figures.growth(),
+        figures.tenths
     );
     Ok(figures)
 }

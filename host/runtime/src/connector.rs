@@ -62,30 +62,29 @@ impl Connector {
         Self { board, orders }
     }
 
-    async fn order(&self, order: Order) {
+    /// False when the supervisor is gone: it was stopped, or a fault in the worker ended it.
+    async fn order(&self, order: Order) -> bool {
         let (done, finished) = oneshot::channel();
-        // a supervisor that is gone has stopped already, which is all an order could ask of it
-        if self.orders.send((order, done)).await.is_ok() && finished.await.is_err() {
-            tracing::debug!("a supervisor ended before it answered");
-        }
+        self.orders.send((order, done)).await.is_ok() && finished.await.is_ok()
     }
 
-    /// Drains and ends all tasks; they stay away until resumed.
-    pub(crate) async fn pause(&self) {
-        self.order(Order::Pause).await;
+    /// Drains and ends all tasks; they stay away until resumed. False without a supervisor.
+    pub(crate) async fn pause(&self) -> bool {
+        self.order(Order::Pause).await
     }
 
-    /// Starts all tasks, also those that had given up.
-    pub(crate) async fn resume(&self) {
-        self.order(Order::Resume).await;
+    /// Starts all tasks, also those that had given up. False without a supervisor.
+    pub(crate) async fn resume(&self) -> bool {
+        self.order(Order::Resume).await
     }
 
-    /// Drains the tasks and goes on with another configuration.
-    pub(crate) async fn replace(&self, plan: Plan) {
-        self.order(Order::Replace(Box::new(plan))).await;
+    /// Drains the tasks and goes on with another configuration. False without a supervisor.
+    pub(crate) async fn replace(&self, plan: Plan) -> bool {
+        self.order(Order::Replace(Box::new(plan))).await
     }
 
-    /// Drains and ends the tasks and the supervisor, by force after `deadline`.
+    /// Drains and ends the tasks and the supervisor, by force after `deadline`. One that is gone
+    /// has stopped already.
     pub(crate) async fn stop(&self, deadline: Duration) {
         self.order(Order::Stop(deadline)).await;
     }

@@ -3,7 +3,8 @@
 
 use connect_store::StoreError;
 
-/// A request to the worker that was refused or failed. Nothing has changed unless it says so.
+/// A request to the worker that was refused or failed. The connector goes on as it was; where the
+/// store failed, what it holds is what it held.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The connector's name cannot be used.

@@ -13,6 +13,7 @@ mod connector;
 mod delivery;
 mod error;
 mod failpoint;
+mod fixed_hash;
 mod guest;
 mod mapping;
 mod settings;

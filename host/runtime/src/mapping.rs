@@ -58,6 +58,8 @@ pub(crate) enum MappingError {
     },
     #[error("the record has no topic and the connector no `connect.topicname`")]
     NoTopic,
+    #[error("the record names a topic that RocketMQ refuses: {0}")]
+    Topic(String),
     #[error("the record cannot be sent as a message")]
     Message(#[from] connect_broker::MessageFault),
     #[error("the record does not fit into a batch: {0}")]

@@ -5,6 +5,7 @@ pub(crate) mod keys;
 pub(crate) mod name;
 pub(crate) mod options;
 mod parse;
+pub(crate) mod rocketmq_names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

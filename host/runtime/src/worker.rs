@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use connect_store::{StoredConnector, Target};
 use tokio::runtime::Handle;
 
-use crate::connector::{Board, Connector, Shared, plan};
+use crate::connector::{Board, Connector, Plan, Shared, plan};
 use crate::error::WorkerError;
 use crate::settings::{Dependencies, WorkerSettings};
 use crate::spec::{self, Flow, Spec};
@@ -98,18 +98,7 @@ impl Worker {
             created,
         } = stored;
         let entry = match self.parse(&name, &config) {
-            Ok(spec) => {
-                let connector =
-                    Connector::start(self.0.shared.clone(), Arc::new(spec), None, target);
-                let board = connector.board.clone();
-                Entry {
-                    config: Arc::new(config),
-                    target,
-                    created,
-                    board,
-                    connector: Some(connector),
-                }
-            }
+            Ok(spec) => self.begin(Arc::new(spec), None, target, created),
             Err(problems) => {
                 let reason = problems.join("; ");
                 tracing::error!(
@@ -145,6 +134,40 @@ impl Worker {
             }
         };
         self.entries_mut(|entries| entries.insert(name, entry));
+    }
+
+    /// A connector with a supervisor of its own, not yet among the entries.
+    fn begin(&self, spec: Arc<Spec>, plan: Option<Plan>, target: Target, created: u64) -> Entry {
+        let config = Arc::new(spec.config.clone());
+        let connector = Connector::start(self.0.shared.clone(), spec, plan, target);
+        Entry {
+            config,
+            target,
+            created,
+            board: connector.board.clone(),
+            connector: Some(connector),
+        }
+    }
+
+    /// Gives a connector whose supervisor is gone another one, so that no request is answered with
+    /// a success that nobody carries out.
+    fn revive(&self, name: &str, target: Target) {
+        let Some(entry) = self.entry(name) else {
+            return;
+        };
+        tracing::error!(
+            connector = name,
+            "the connector had no supervisor any more; it is started anew"
+        );
+        match self.parse(name, &entry.config) {
+            Ok(spec) => {
+                let entry = self.begin(Arc::new(spec), None, target, entry.created);
+                self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
+            }
+            Err(problems) => entry
+                .board
+                .connector(State::Failed, Some(problems.join("; "))),
+        }
     }
 
     /// This worker's name.
@@ -207,20 +230,22 @@ impl Worker {
             .map_err(storing)?;
 
         let warnings = spec.warnings.clone();
-        let connector = match known.as_ref().and_then(|entry| entry.connector.clone()) {
-            Some(connector) => {
-                connector.replace(plan).await;
-                connector
+        let running = known.as_ref().and_then(|entry| entry.connector.clone());
+        let entry = if let Some(connector) = running {
+            if connector.replace(plan).await {
+                Entry {
+                    config: Arc::new(config),
+                    target,
+                    created,
+                    board: connector.board.clone(),
+                    connector: Some(connector),
+                }
+            } else {
+                // its supervisor is gone, and the plan with it: another makes it again
+                self.begin(spec, None, target, created)
             }
-            None => Connector::start(self.0.shared.clone(), spec, Some(plan), target),
-        };
-        let board = connector.board.clone();
-        let entry = Entry {
-            config: Arc::new(config),
-            target,
-            created,
-            board,
-            connector: Some(connector),
+        } else {
+            self.begin(spec, Some(plan), target, created)
         };
         self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
         tracing::info!(
@@ -236,7 +261,7 @@ impl Worker {
     /// Stops a connector and forgets it, its positions and its offsets.
     ///
     /// # Errors
-    /// [`WorkerError::NotFound`], [`WorkerError::Store`].
+    /// [`WorkerError::NotFound`], [`WorkerError::Store`]; the connector goes on then.
     pub async fn delete_connector(&self, name: &str) -> Result<(), WorkerError> {
         let lock = self.lock(name);
         let _held = lock.lock().await;
@@ -252,13 +277,12 @@ impl Worker {
             name: name.into(),
             source,
         };
-        self.0
-            .shared
-            .deps
-            .store
-            .delete_connector(name, true)
-            .await
-            .map_err(storing)?;
+        // stopped first: a task that still ran would store positions of a connector that is gone
+        let deleted = self.0.shared.deps.store.delete_connector(name, true).await;
+        if let Err(error) = deleted {
+            self.revive(name, entry.target);
+            return Err(storing(error));
+        }
         self.entries_mut(|entries| entries.remove(name));
         tracing::info!(connector = name, "the connector is deleted");
         Ok(())
@@ -300,9 +324,12 @@ impl Worker {
             .await
             .map_err(storing)?;
         if let Some(connector) = &entry.connector {
-            match target {
+            let obeyed = match target {
                 Target::Paused => connector.pause().await,
                 Target::Running => connector.resume().await,
+            };
+            if !obeyed {
+                self.revive(name, target);
             }
         }
         self.entries_mut(|entries| {

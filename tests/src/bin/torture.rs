@@ -184,12 +184,15 @@ fn memory_runs(mut options: Options, folder: &Path) -> Result<()> {
         let folder = folder.join(number.to_string());
         let figures = memory::run(records, bytes, &folder)?;
         let mebi = |bytes: u64| bytes as f64 / 1024.0 / 1024.0;
+        let tenths: Vec<String> = figures
+            .tenths
+            .iter()
+            .map(|held| format!("{:.1}", mebi(*held)))
+            .collect();
         println!(
-            "{records} records of {bytes} B: median resident {:.1} MiB in the second tenth, {:.1} \
-             in the last ({:.3} times), peak {:.1}; {:.0} s, {:.0} records a second, {:.1} CPU s a \
-             million",
-            mebi(figures.second_tenth),
-            mebi(figures.last_tenth),
+            "{records} records of {bytes} B: median resident by tenth of the run {} MiB (last to \
+             second {:.3}), peak {:.1}; {:.0} s, {:.0} records a second, {:.1} CPU s a million",
+            tenths.join(" "),
             figures.growth(),
             mebi(figures.peak),
             figures.took.as_secs_f64(),

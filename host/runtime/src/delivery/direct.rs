@@ -1,19 +1,14 @@
 //! From a source straight to a sink, without a topic: poll, put, flush, and only then the
 //! positions. What the sink cannot take now is put again; nothing passes it.
 
-use std::sync::Arc;
+mod deliver;
 
-use bytes::Bytes;
-use connect_record::{Batch, Queue, QueueOffset};
-use connect_rows::{Builder, Parts};
-use connect_sandbox::{CallError, Polled};
+use connect_record::{Queue, QueueOffset};
+use connect_sandbox::CallError;
 
 use super::sink::{self, Desk};
-use super::source::{self, Progress, Tracker, topic_of};
-use super::{SHORTEST_RETRY, TaskContext, TaskError};
-use crate::failpoint::{self, Point};
+use super::{SHORTEST_RETRY, TaskContext, TaskError, source};
 use crate::guest::{Failed, SinkGuest, SourceGuest};
-use crate::mapping::MappingError;
 use crate::spec::Flow;
 
 /// Runs a direct task until it is stopped or fails.
@@ -58,6 +53,7 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
         ctx: &ctx,
         source: &source,
         sink: &sink,
+        careful: ctx.careful.get(&queue).copied().unwrap_or(0),
         queue,
         next,
         topic: topic.as_deref(),
@@ -84,12 +80,15 @@ struct Job<'a> {
     queue: Queue,
     /// Running number of the next record, which stands in for a queue offset.
     next: u64,
+    /// So many records more are put one at a time, since one of them brought an instance down.
+    careful: u64,
     topic: Option<&'a str>,
 }
 
 impl Job<'_> {
     async fn work(&mut self) -> Result<(), TaskError> {
         let mut polling = None;
+        let mut waiting = false;
         loop {
             let poll = polling.get_or_insert_with(|| {
                 self.source.poll(
@@ -106,6 +105,7 @@ impl Job<'_> {
             let polled = match polled {
                 Ok(polled) => polled,
                 Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                    waiting = true;
                     self.ctx
                         .report
                         .running(Some(format!("waiting to poll: {reason}")));
@@ -116,6 +116,9 @@ impl Job<'_> {
                 }
                 Err(failed) => return Err(failed.at(self.ctx.who())),
             };
+            if std::mem::take(&mut waiting) {
+                self.ctx.report.running(None);
+            }
             let empty =
                 polled.batch.is_empty() && polled.points.is_empty() && polled.forget.is_empty();
             let wait = if empty {
@@ -130,191 +133,5 @@ impl Job<'_> {
                 return Ok(());
             }
         }
-    }
-
-    /// Puts, flushes and commits one batch; false when stopped before it was durable.
-    async fn deliver(&mut self, polled: Polled) -> Result<bool, TaskError> {
-        let Polled {
-            batch,
-            points,
-            forget,
-            ..
-        } = polled;
-        if !batch.is_empty() {
-            let parts = Arc::new(self.parts(&batch)?);
-            let place = self.place(&batch);
-            let rejected = loop {
-                match self.sink.put(parts.clone()).await {
-                    Ok(rejected) => break rejected,
-                    Err(failed) => {
-                        if !self.again(failed, &place).await? {
-                            return Ok(false);
-                        }
-                    }
-                }
-            };
-            for rejection in rejected {
-                let record = usize::try_from(rejection.index)
-                    .ok()
-                    .and_then(|index| batch.record(index));
-                let partition = record
-                    .map(|record| record.partition().to_owned())
-                    .unwrap_or_default();
-                let place = format!(
-                    "{}, partition `{partition}`, record {}",
-                    self.ctx.who(),
-                    rejection.index
-                );
-                if !self.ctx.spec.skip_bad_records {
-                    return Err(TaskError::Rejected {
-                        place,
-                        reason: rejection.reason,
-                    });
-                }
-                tracing::warn!(%place, reason = rejection.reason, "a record the sink rejects is skipped");
-            }
-            failpoint::pass(Point::PutFlush);
-            if !self.flush(self.next + batch.len() as u64, &place).await? {
-                return Ok(false);
-            }
-            self.next += batch.len() as u64;
-        }
-        self.commit(&batch, points, forget).await?;
-        Ok(true)
-    }
-
-    /// Flushes until everything before `end` is durable in the sink; false when stopped.
-    async fn flush(&self, end: u64, place: &str) -> Result<bool, TaskError> {
-        loop {
-            let flushed = match self.sink.flush().await {
-                Ok(flushed) => flushed,
-                Err(failed) => {
-                    if !self.again(failed, place).await? {
-                        return Ok(false);
-                    }
-                    continue;
-                }
-            };
-            for rejection in flushed.rejected {
-                let place = format!("{}, record {}", self.ctx.who(), rejection.offset);
-                if !self.ctx.spec.skip_bad_records {
-                    return Err(TaskError::Rejected {
-                        place,
-                        reason: rejection.reason,
-                    });
-                }
-                tracing::warn!(%place, reason = rejection.reason, "a record the sink rejects late is skipped");
-            }
-            let covered = flushed.upto.is_none_or(|upto| {
-                let known = upto.iter().find(|known| known.queue == self.queue);
-                known.is_some_and(|known| known.next >= end)
-            });
-            if covered {
-                self.ctx.report.running(None);
-                return Ok(true);
-            }
-            if self.ctx.stopped_within(SHORTEST_RETRY).await {
-                return Ok(false);
-            }
-        }
-    }
-
-    /// After a failed call: true to repeat it, false when stopped.
-    async fn again(&self, failed: Failed, place: &str) -> Result<bool, TaskError> {
-        match failed {
-            Failed::Call(CallError::Retriable { reason, after, .. }) => {
-                self.ctx
-                    .report
-                    .running(Some(format!("the sink waits: {reason}")));
-                Ok(!self.ctx.stopped_within(after).await)
-            }
-            failed => Err(failed.at(place)),
-        }
-    }
-
-    async fn commit(
-        &self,
-        batch: &Batch,
-        points: Vec<connect_record::ResumePoint>,
-        forget: Vec<String>,
-    ) -> Result<(), TaskError> {
-        let mut tracker = Tracker::default();
-        let number = tracker.begin();
-        for record in batch.records() {
-            let ticket = tracker.enter(number, record.partition(), record.position());
-            tracker.confirm(ticket);
-        }
-        tracker.end(number, points, forget);
-        let Progress { points, forget } = tracker.take();
-        if points.is_empty() && forget.is_empty() {
-            return Ok(());
-        }
-        failpoint::pass(Point::FlushOffset);
-        let stored: Vec<(String, Bytes)> = points
-            .iter()
-            .map(|point| (point.partition.clone(), point.position.clone()))
-            .collect();
-        self.ctx
-            .store
-            .commit_positions(&self.ctx.spec.name, &stored, &forget)
-            .await
-            .map_err(|source| TaskError::Store {
-                step: "storing source positions",
-                source: Box::new(source),
-            })?;
-        match self.source.committed(points).await {
-            Ok(()) | Err(Failed::Call(CallError::Retriable { .. })) => Ok(()),
-            Err(failed) => Err(failed.at(self.ctx.who())),
-        }
-    }
-
-    /// The batch as a sink sees it: its own offsets, the topic where a record names none.
-    fn parts(&self, batch: &Batch) -> Result<Parts, TaskError> {
-        let mut builder = Builder::new();
-        let partition = self.queue.partition_name();
-        for (record, offset) in batch.records().zip(self.next..) {
-            let place = || format!("{}, partition `{}`", self.ctx.who(), record.partition());
-            let Some(topic) = topic_of(&record, self.topic.or(Some("direct"))) else {
-                continue;
-            };
-            let mut row = builder
-                .add()
-                .topic(topic)
-                .partition(&partition)
-                .offset(offset)
-                .timestamp(record.timestamp());
-            if let Some(key) = record.key() {
-                row = row.key(&key);
-            }
-            if let Some(schema) = record.key_schema() {
-                row = row.key_schema(schema.document());
-            }
-            if let Some(value) = record.value() {
-                row = row.value(&value);
-            }
-            if let Some(schema) = record.value_schema() {
-                row = row.value_schema(schema.document());
-            }
-            for (name, value) in record.headers() {
-                row = row.header(name, &value);
-            }
-            row.finish().map_err(|error| TaskError::Record {
-                place: place(),
-                source: Box::new(MappingError::TooLarge(error.to_string())),
-            })?;
-        }
-        Ok(builder.finish())
-    }
-
-    fn place(&self, batch: &Batch) -> String {
-        let partition = batch
-            .record(0)
-            .map(|record| record.partition().to_owned())
-            .unwrap_or_default();
-        format!(
-            "{}, {} records from partition `{partition}`",
-            self.ctx.who(),
-            batch.len()
-        )
     }
 }

@@ -9,6 +9,5 @@ mod task;
 mod tracker;
 
 pub(crate) use dispatch::topic_of;
-pub(crate) use route::hash;
 pub(crate) use task::{close, open, run};
-pub(crate) use tracker::{Progress, Tracker};
+pub(crate) use tracker::{Progress, Ticket, Tracker};

@@ -3,38 +3,48 @@
 /// How the worker treats a key of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Treatment {
-    /// Read and acted upon.
-    Used,
+    /// Read and acted upon, in these connectors.
+    Used(In),
     /// Known from the Java project; nothing depends on it here. The text says why.
     Ignored(&'static str),
     /// Would change what happens to records and is not there yet: refused rather than ignored.
     Refused(&'static str),
 }
 
+/// In which connectors a key has an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum In {
+    All,
+    Sources,
+    Sinks,
+    /// With `connector.direct.enable`.
+    Direct,
+}
+
 const TABLE: &[(&str, Treatment)] = &[
-    ("connector.class", Treatment::Used),
-    ("max.tasks", Treatment::Used),
-    ("connect.topicname", Treatment::Used),
-    ("connect.topicnames", Treatment::Used),
-    ("key.converter", Treatment::Used),
-    ("key.converter.*", Treatment::Used),
-    ("value.converter", Treatment::Used),
-    ("value.converter.*", Treatment::Used),
-    ("task.group.id", Treatment::Used),
-    ("consume.from.where", Treatment::Used),
-    ("consume.from.timestamp", Treatment::Used),
-    ("offset.lost", Treatment::Used),
-    ("queue.by", Treatment::Used),
-    ("errors.tolerance", Treatment::Used),
-    ("batch.records", Treatment::Used),
-    ("batch.bytes", Treatment::Used),
-    ("flush.records", Treatment::Used),
-    ("flush.interval.ms", Treatment::Used),
-    ("connector.direct.enable", Treatment::Used),
-    ("source.task.class", Treatment::Used),
-    ("sink.task.class", Treatment::Used),
-    ("source.*", Treatment::Used),
-    ("sink.*", Treatment::Used),
+    ("connector.class", Treatment::Used(In::All)),
+    ("max.tasks", Treatment::Used(In::All)),
+    ("connect.topicname", Treatment::Used(In::All)),
+    ("connect.topicnames", Treatment::Used(In::Sinks)),
+    ("key.converter", Treatment::Used(In::All)),
+    ("key.converter.*", Treatment::Used(In::All)),
+    ("value.converter", Treatment::Used(In::All)),
+    ("value.converter.*", Treatment::Used(In::All)),
+    ("task.group.id", Treatment::Used(In::Sinks)),
+    ("consume.from.where", Treatment::Used(In::Sinks)),
+    ("consume.from.timestamp", Treatment::Used(In::Sinks)),
+    ("offset.lost", Treatment::Used(In::Sinks)),
+    ("queue.by", Treatment::Used(In::Sources)),
+    ("errors.tolerance", Treatment::Used(In::All)),
+    ("batch.records", Treatment::Used(In::All)),
+    ("batch.bytes", Treatment::Used(In::All)),
+    ("flush.records", Treatment::Used(In::Sinks)),
+    ("flush.interval.ms", Treatment::Used(In::Sinks)),
+    ("connector.direct.enable", Treatment::Used(In::All)),
+    ("source.task.class", Treatment::Used(In::Direct)),
+    ("sink.task.class", Treatment::Used(In::Direct)),
+    ("source.*", Treatment::Used(In::Direct)),
+    ("sink.*", Treatment::Used(In::Direct)),
     (
         "ordering.msg.enable",
         Treatment::Ignored("records with the same key always keep their order"),
@@ -113,7 +123,7 @@ mod tests {
         assert_eq!(treatment("filename"), None);
         assert_eq!(
             treatment("key.converter.schemas.enable"),
-            Some(Treatment::Used)
+            Some(Treatment::Used(In::All))
         );
     }
 

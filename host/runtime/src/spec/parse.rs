@@ -8,7 +8,8 @@ use connect_convert::{Converter, converter, settings_of};
 use connect_plugins::Catalogue;
 use connect_sandbox::{OptionKind, Plugin, Role};
 
-use super::keys::{self, Treatment};
+use super::keys::{self, In, Treatment};
+use super::rocketmq_names::{bad_group, bad_topic, group_of};
 use super::{Flow, OffsetLost, QueueBy, Sizes, Spec, StartAt, options};
 use crate::error::story;
 use crate::settings::ConverterDefault;
@@ -58,7 +59,7 @@ pub(crate) fn parse(
     } else {
         None
     };
-    reader.check_keys(&plugin, sink_plugin.as_ref(), java);
+    reader.check_keys(&plugin, sink_plugin.as_ref(), direct, java);
     let mut secrets = BTreeSet::new();
     let source_prefix = direct.then_some("source.");
     let settings = reader.plugin_settings(&plugin, source_prefix, &mut secrets);
@@ -81,7 +82,10 @@ pub(crate) fn parse(
     };
     let group = reader
         .text("task.group.id")
-        .map_or_else(|| format!("connect-{name}"), str::to_owned);
+        .map_or_else(|| group_of(name), str::to_owned);
+    if let Some(problem) = bad_group(&group) {
+        reader.problems.push(format!("`task.group.id`: {problem}"));
+    }
 
     let (Some(flow), Some(key_converter), Some(value_converter)) =
         (flow, key_converter, value_converter)
@@ -176,22 +180,42 @@ impl Reader<'_> {
         sizes
     }
 
-    /// Keys nobody knows: an error, or a warning under a Java class name, since configurations
-    /// written for the Java project carry such keys.
-    fn check_keys(&mut self, plugin: &Plugin, sink: Option<&Plugin>, java: bool) {
-        let declared = |key: &str| {
-            let sides = std::iter::once(plugin).chain(sink);
-            sides
-                .flat_map(|side| &side.description().options)
-                .any(|option| keys::covers(&option.key, key))
+    /// Keys nobody knows, or without effect in this kind of connector: an error, or a warning under
+    /// a Java class name, since configurations written for the Java project carry such keys.
+    fn check_keys(&mut self, plugin: &Plugin, sink: Option<&Plugin>, direct: bool, java: bool) {
+        let here = match plugin.role() {
+            _ if direct => In::Direct,
+            Role::Sink => In::Sinks,
+            Role::Source | Role::Transform => In::Sources,
         };
         for key in self.config.keys() {
-            if declared(key) {
+            // of a direct connector, a prefixed key is for one side alone
+            let sided = direct.then(|| side_key(key)).flatten();
+            let (bare, sides) = match sided {
+                Some((Side::Source, bare)) => (bare, [Some(plugin), None]),
+                Some((Side::Sink, bare)) => (bare, [None, sink]),
+                None => (key.as_str(), [Some(plugin), sink]),
+            };
+            let options = || {
+                let sides = sides.into_iter().flatten();
+                sides.flat_map(|side| &side.description().options)
+            };
+            if options().any(|option| keys::covers(&option.key, bare)) {
                 continue;
             }
-            match keys::treatment(key) {
-                Some(Treatment::Used) if sink.is_none() && is_direct_key(key) => {}
-                Some(Treatment::Used) => continue,
+            let text = match keys::treatment(key) {
+                Some(Treatment::Used(In::Direct)) if sided.is_some() && bare != "task.class" => {
+                    unknown(key, bare, options().map(|option| option.key.as_str()))
+                }
+                Some(Treatment::Used(place)) if place == In::All || place == here => continue,
+                Some(Treatment::Used(place)) => {
+                    let only = match place {
+                        In::Direct => "only with connector.direct.enable",
+                        In::Sources => "only in a source",
+                        In::Sinks | In::All => "only in a sink",
+                    };
+                    format!("`{key}` has an effect {only}; remove it")
+                }
                 Some(Treatment::Ignored(why)) => {
                     self.warnings.push(format!("`{key}` has no effect: {why}"));
                     continue;
@@ -200,16 +224,8 @@ impl Reader<'_> {
                     self.problems.push(format!("`{key}`: {why}; remove it"));
                     continue;
                 }
-                None => {}
-            }
-            let options = plugin
-                .description()
-                .options
-                .iter()
-                .map(|option| option.key.as_str());
-            let hint = keys::nearest(key, options)
-                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            let text = format!("unknown key `{key}`{hint}");
+                None => unknown(key, bare, options().map(|option| option.key.as_str())),
+            };
             if java {
                 self.warnings.push(text)
             } else {
@@ -466,20 +482,23 @@ impl Reader<'_> {
     }
 }
 
-fn is_direct_key(key: &str) -> bool {
-    key.starts_with("source.") || key.starts_with("sink.")
+/// One of the two plugins of a direct connector.
+enum Side {
+    Source,
+    Sink,
 }
 
-/// RocketMQ's rule for topic names.
-fn bad_topic(topic: &str) -> Option<String> {
-    if topic.len() > 127 {
-        return Some(format!(
-            "topic `{topic}` has {} bytes; at most 127 are allowed",
-            topic.len()
-        ));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '_' | '-' | '|');
-    topic.chars().find(|c| !allowed(*c)).map(|bad| {
-        format!("topic `{topic}` holds {bad:?}; letters, digits, `%`, `_`, `-` and `|` are allowed")
-    })
+/// The side a prefixed key is for, and the key without its prefix.
+fn side_key(key: &str) -> Option<(Side, &str)> {
+    let source = key.strip_prefix("source.").map(|bare| (Side::Source, bare));
+    source.or_else(|| key.strip_prefix("sink.").map(|bare| (Side::Sink, bare)))
+}
+
+/// Says that nobody knows `key`, which is `bare` to its plugin, with the nearest that is known.
+fn unknown<'a>(key: &str, bare: &str, options: impl Iterator<Item = &'a str>) -> String {
+    let prefix = key.strip_suffix(bare).unwrap_or_default();
+    let hint = keys::nearest(bare, options).map_or_else(String::new, |near| {
+        format!("; did you mean `{prefix}{near}`?")
+    });
+    format!("unknown key `{key}`{hint}")
 }

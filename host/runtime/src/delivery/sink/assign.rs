@@ -6,8 +6,8 @@ use connect_broker::{BoxFuture, BrokerError};
 use connect_record::{Queue, QueueOffset};
 use connect_store::StoredOffset;
 
-use crate::delivery::source::hash;
 use crate::delivery::{TaskContext, TaskError};
+use crate::fixed_hash::hash;
 use crate::spec::StartAt;
 
 /// What became of asking the broker: an answer, or the order to stop.
@@ -23,14 +23,21 @@ pub(crate) async fn patiently<'a, T>(
     mut ask: impl FnMut() -> BoxFuture<'a, Result<T, BrokerError>> + Send,
 ) -> Result<Asked<T>, TaskError> {
     let mut pause = ctx.tuning.broker_retry.0;
+    let mut waiting = false;
     loop {
         let asked = tokio::select! {
             asked = ask() => asked,
             () = ctx.stop.cancelled() => return Ok(Asked::Stopped),
         };
         match asked {
-            Ok(answer) => return Ok(Asked::Answer(answer)),
+            Ok(answer) => {
+                if waiting {
+                    ctx.report.running(None);
+                }
+                return Ok(Asked::Answer(answer));
+            }
             Err(error) if error.retriable() => {
+                waiting = true;
                 ctx.report
                     .running(Some(format!("waiting for {what}: {error}")));
                 tokio::select! {

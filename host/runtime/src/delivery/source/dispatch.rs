@@ -11,6 +11,7 @@ use super::tracker::Tracker;
 use crate::delivery::{TaskContext, TaskError};
 use crate::error::story;
 use crate::mapping::{MappingError, message_of};
+use crate::spec::rocketmq_names::bad_topic;
 use crate::spec::{Flow, QueueBy};
 
 /// Turns records into messages in their queues.
@@ -43,7 +44,11 @@ impl Dispatch {
             let Some(topic) = topic_of(&record, self.topic.as_deref()) else {
                 continue;
             };
-            if !self.queues.contains_key(topic) && !unknown.iter().any(|known| known == topic) {
+            // an impossible name is the record's fault, told when the record's turn comes
+            if !self.queues.contains_key(topic)
+                && bad_topic(topic).is_none()
+                && !unknown.iter().any(|known| known == topic)
+            {
                 unknown.push(topic.to_owned());
             }
         }
@@ -89,10 +94,11 @@ impl Dispatch {
         ctx: &TaskContext,
         record: &Record<'_>,
     ) -> Result<(Queue, connect_broker::Outgoing), MappingError> {
-        let topic = topic_of(record, self.topic.as_deref());
-        let queues = topic
-            .and_then(|topic| self.queues.get(topic))
-            .ok_or(MappingError::NoTopic)?;
+        let topic = topic_of(record, self.topic.as_deref()).ok_or(MappingError::NoTopic)?;
+        let Some(queues) = self.queues.get(topic) else {
+            let refused = bad_topic(topic).map(MappingError::Topic);
+            return Err(refused.unwrap_or(MappingError::NoTopic));
+        };
         let key = record.key();
         let index = self
             .router

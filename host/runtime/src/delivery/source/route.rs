@@ -3,18 +3,8 @@
 
 use connect_record::Queue;
 
+use crate::fixed_hash::hash;
 use crate::spec::QueueBy;
-
-/// FNV-1a, 64 bits (offset basis 0xcbf29ce484222325, prime 0x100000001b3), its halves folded
-/// together so that few queues are filled evenly too.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in bytes {
-        hash ^= u64::from(*byte);
-        hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    hash ^ (hash >> 32)
-}
 
 /// Chooses queues for the records of one task.
 #[derive(Debug)]

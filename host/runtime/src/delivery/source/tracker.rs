@@ -12,7 +12,7 @@ use connect_record::ResumePoint;
 /// Names one slot until it is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    partition: u32,
+    partition: u64,
     sequence: u64,
     batch: u64,
 }
@@ -66,14 +66,16 @@ struct Batch {
     after: Vec<Ticket>,
 }
 
-/// The book of one source task.
+/// The book of one source task. A partition is in it only while it has a slot or news to take, so
+/// that a source may go through any number of partitions.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    names: HashMap<String, u32>,
-    partitions: Vec<Partition>,
+    names: HashMap<String, u64>,
+    partitions: HashMap<u64, Partition>,
+    next_partition: u64,
     batches: BTreeMap<u64, Batch>,
     next_batch: u64,
-    touched: BTreeSet<u32>,
+    touched: BTreeSet<u64>,
     open: usize,
 }
 
@@ -159,15 +161,14 @@ impl Tracker {
                 What::Forget => progress.forget.push(name),
                 What::Nothing => {}
             }
+            self.leave(index);
         }
         progress
     }
 
     /// Names a slot for people: its partition and, where it is text, its position.
     pub(crate) fn place(&self, ticket: Ticket) -> String {
-        let partition = usize::try_from(ticket.partition)
-            .ok()
-            .and_then(|index| self.partitions.get(index));
+        let partition = self.partitions.get(&ticket.partition);
         let Some(partition) = partition else {
             return "an unknown partition".into();
         };
@@ -190,26 +191,39 @@ impl Tracker {
         }
     }
 
-    fn at(&mut self, index: u32) -> Option<&mut Partition> {
-        self.partitions.get_mut(usize::try_from(index).ok()?)
+    fn at(&mut self, index: u64) -> Option<&mut Partition> {
+        self.partitions.get_mut(&index)
     }
 
-    fn partition(&mut self, name: &str) -> u32 {
+    fn partition(&mut self, name: &str) -> u64 {
         if let Some(index) = self.names.get(name) {
             return *index;
         }
-        let index = u32::try_from(self.partitions.len()).unwrap_or(u32::MAX);
+        let index = self.next_partition;
+        self.next_partition += 1;
         self.names.insert(name.to_owned(), index);
-        self.partitions.push(Partition {
+        let partition = Partition {
             name: name.to_owned(),
             first: 0,
             slots: VecDeque::new(),
             ready: What::Nothing,
-        });
+        };
+        self.partitions.insert(index, partition);
         index
     }
 
-    fn push(&mut self, index: u32, what: What) -> u64 {
+    /// Lets a partition go that has neither a slot nor news.
+    fn leave(&mut self, index: u64) {
+        let idle = |partition: &&Partition| {
+            partition.slots.is_empty() && matches!(partition.ready, What::Nothing)
+        };
+        if let Some(partition) = self.partitions.get(&index).filter(idle) {
+            self.names.remove(&partition.name);
+            self.partitions.remove(&index);
+        }
+    }
+
+    fn push(&mut self, index: u64, what: What) -> u64 {
         let Some(partition) = self.at(index) else {
             return 0;
         };
@@ -247,6 +261,8 @@ impl Tracker {
         }
         if moved {
             self.touched.insert(ticket.partition);
+        } else {
+            self.leave(ticket.partition);
         }
         true
     }
@@ -385,6 +401,30 @@ mod tests {
         };
         tracker.end(batch, vec![point], Vec::new());
         assert_eq!(points(&tracker.take()), [("p", 7)]);
+    }
+
+    /// A file source with a file a day would otherwise hold the names of all days.
+    #[test]
+    fn partitions_that_are_done_are_let_go() {
+        let mut tracker = Tracker::default();
+        let first = tracker.begin();
+        let open = tracker.enter(first, "open", position(1));
+        tracker.end(first, Vec::new(), Vec::new());
+        for number in 0..1_000 {
+            let batch = tracker.begin();
+            let name = format!("day-{number}");
+            let a = tracker.enter(batch, &name, position(1));
+            let b = tracker.enter(batch, "none", None);
+            tracker.end(batch, Vec::new(), vec![name]);
+            tracker.confirm(a);
+            tracker.confirm(b);
+            assert_eq!(tracker.take().forget.len(), 1);
+        }
+        assert_eq!(tracker.partitions.len(), 1, "{:?}", tracker.names);
+        assert_eq!(tracker.names.len(), 1);
+        tracker.confirm(open);
+        assert_eq!(points(&tracker.take()), [("open", 1)]);
+        assert!(tracker.partitions.is_empty() && tracker.batches.is_empty());
     }
 
     #[test]

@@ -125,3 +125,61 @@ fn kills_lose_nothing() -> Result<()> {
         landings(&feed, "direct", &jumps, &lives)
     })
 }
+
+/// Waits until the task has failed with a reason that holds all of `words`.
+fn fails_with(worker: &Worker, words: &[&str]) -> Result<()> {
+    let rest = worker.rest()?;
+    let mut last = None;
+    wait::until_true(
+        &format!("the task has failed with {words:?}"),
+        PATIENCE,
+        || {
+            let task = rest.tasks("direct")?.into_iter().next();
+            last.clone_from(&task);
+            Ok(task.is_some_and(|task| {
+                task.state == "FAILED" && words.iter().all(|word| task.reason.contains(word))
+            }))
+        },
+    )
+    .with_context(|| format!("its task is {last:?}"))
+}
+
+/// A direct connector with a sink that dies of one value, on lines of which that is the third.
+fn poisoned(folder: &std::path::Path) -> Result<(Cluster, Setup, Worker)> {
+    let cluster = Cluster::started(folder)?;
+    let mut setup =
+        Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests(&["poison-sink"])?;
+    setup.extra = "[restart]\nfirst-ms = 200\nlongest-ms = 1000\nattempts = 1000\n".to_owned();
+    std::fs::write(setup.file("in.txt"), "one\ntwo\npoison\nthree\nfour\n")?;
+    let worker = setup.start()?;
+    worker.rest()?.create("direct", &poison_config("poison"))?;
+    Ok((cluster, setup, worker))
+}
+
+fn poison_config(poison: &str) -> serde_json::Value {
+    json!({"connector.class": "file-source", "connector.direct.enable": "true",
+           "sink.task.class": "poison-sink", "filename": "in.txt", "poison": poison,
+           "out": "good.txt"})
+}
+
+/// The sink dies of the third of five records in one batch: those before it are durable, it is named,
+/// and once the sink can take it the task goes on with exactly that record.
+#[test]
+fn a_record_that_kills_the_sink_is_found_and_not_passed() -> Result<()> {
+    alone(|folder| {
+        let (_cluster, setup, mut worker) = poisoned(folder)?;
+        // a position of the file source tells the line's first byte: `one\ntwo\n` are eight
+        fails_with(&worker, &["poison-sink", "task 0", "partition", "position"])?;
+        let good = setup.file("good.txt");
+        wait::until_true("the lines before it are there", PATIENCE, || {
+            Ok(std::fs::read_to_string(&good).is_ok_and(|content| content == "one\ntwo\n"))
+        })?;
+        worker.rest()?.create("direct", &poison_config("none"))?;
+        wait::until_true("the rest follows", PATIENCE, || {
+            worker.process().check()?;
+            Ok(std::fs::read_to_string(&good)
+                .is_ok_and(|content| content == "one\ntwo\npoison\nthree\nfour\n"))
+        })
+        .with_context(|| format!("{:?}", std::fs::read_to_string(&good)))
+    })
+}

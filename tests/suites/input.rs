@@ -188,6 +188,53 @@ fn configurations_that_cannot_work() -> Result<()> {
             &rest.ask_for("new", &sink)?,
             &["connect.topicnames"],
         )?;
+        let sink = |key: &str, value: &str| {
+            let mut config = json!({"connector.class": "file-sink", "filename": "out.txt",
+                                    "connect.topicnames": "input"});
+            config[key] = json!(value);
+            config
+        };
+        let direct = |key: &str| {
+            let mut config = json!({"connector.class": "file-source", "filename": "in.txt",
+                                    "connector.direct.enable": "true",
+                                    "sink.task.class": "file-sink"});
+            config[key] = json!("x");
+            config
+        };
+        for (what, config, words) in [
+            (
+                "a source's key in a sink",
+                sink("queue.by", "key"),
+                ["queue.by", "only in a source"],
+            ),
+            (
+                "a sink's key in a source",
+                with("connect.topicnames", json!("input")),
+                ["connect.topicnames", "only in a sink"],
+            ),
+            (
+                "a direct connector's key in a sink",
+                sink("sink.filename", "x"),
+                ["sink.filename", "connector.direct.enable"],
+            ),
+            (
+                "a group that RocketMQ refuses",
+                sink("task.group.id", "my.group"),
+                ["task.group.id", "'.'"],
+            ),
+            (
+                "a misspelt key of a direct connector's source",
+                direct("source.filenmae"),
+                ["source.filenmae", "source.filename"],
+            ),
+            (
+                "a misspelt key of a direct connector's sink",
+                direct("sink.filenmae"),
+                ["sink.filenmae", "sink.filename"],
+            ),
+        ] {
+            bench.refuses(what, &rest.ask_for("new", &config)?, &words)?;
+        }
         bench.refuses(
             "the same again",
             &rest.ask_for("healthy", &healthy())?,

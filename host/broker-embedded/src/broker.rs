@@ -56,6 +56,7 @@ impl std::fmt::Debug for BrokerNode {
 
 async fn run(settings: EmbeddedSettings, namesrv: String) -> Result<BrokerNode, EmbeddedError> {
     settings.check_broker_ports().await?;
+    settings.check_disk()?;
     let path = settings.write_broker_file(&namesrv)?;
     let config = match RawBrokerConfig::load(&path).and_then(ValidatedBrokerConfig::try_from) {
         Ok(config) => config,

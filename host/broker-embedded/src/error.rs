@@ -37,6 +37,19 @@ pub enum EmbeddedError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The disk is so full that the broker would take no messages.
+    #[error(
+        "the disk of {} is {percent} % full; a broker takes no messages from {most} % on: free some space or choose another directory",
+        path.display()
+    )]
+    DiskFull {
+        /// Where the broker would store messages.
+        path: PathBuf,
+        /// How full it is, in percent, counting what only the system's administrator may use as used.
+        percent: u64,
+        /// From where on the broker takes nothing.
+        most: u64,
+    },
     /// The broker refuses its own configuration.
     #[error("the embedded broker refuses the configuration {}: {source}", path.display())]
     Configuration {

@@ -10,6 +10,7 @@
 
 mod broker;
 mod config;
+mod disk;
 mod error;
 mod name_server;
 mod ports;
@@ -42,8 +43,8 @@ impl EmbeddedBroker {
     /// holds.
     ///
     /// # Errors
-    /// [`EmbeddedError::PortInUse`] names the port, [`EmbeddedError::Directory`] the path. Nothing
-    /// is left running.
+    /// [`EmbeddedError::PortInUse`] names the port, [`EmbeddedError::Directory`] and
+    /// [`EmbeddedError::DiskFull`] the path. Nothing is left running.
     pub fn start(
         settings: EmbeddedSettings,
     ) -> BoxFuture<'static, Result<EmbeddedBroker, EmbeddedError>> {
@@ -51,6 +52,7 @@ impl EmbeddedBroker {
             // All ports before anything is started: a message about the second one after the
             // first service has run would come late.
             settings.check_ports().await?;
+            settings.check_disk()?;
             let name_server = NameServer::start(settings.clone()).await?;
             match BrokerNode::start(settings, name_server.address()).await {
                 Ok(node) => Ok(EmbeddedBroker { name_server, node }),

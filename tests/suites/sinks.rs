@@ -1,0 +1,217 @@
+//! Sinks and sources that use the finer parts of the wall: partial flushes, flushes that are put off,
+//! rejections in several queues, seeks and pauses, forgotten partitions. Offsets and positions tell
+//! the truth all the same, so a restart loses nothing.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use connect_tests::cluster::Cluster;
+use connect_tests::folder::alone;
+use connect_tests::store::Durable;
+use connect_tests::wait;
+use connect_tests::worker::{FailPoint, Setup, Worker};
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// One queue for each of the two partitions of `seq-source`.
+const TWO_QUEUES: &str = "[delivery]\ntopic-queues = 2\n";
+const QUEUES: [i64; 2] = [0, 1];
+
+/// A line of a guest's `out`: queue, offset, value.
+type Line = (i64, u64, String);
+
+fn lines(path: &Path) -> Result<Vec<Line>> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    // The last line may be half written still, or for ever by a worker that was killed.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(line).collect()
+}
+
+fn line(text: &str) -> Result<Line> {
+    let mut parts = text.splitn(3, ' ');
+    let mut part = || parts.next().with_context(|| format!("the line `{text}`"));
+    Ok((part()?.parse()?, part()?.parse()?, part()?.to_owned()))
+}
+
+/// The offsets of one queue, in the order in which they arrived.
+fn offsets(lines: &[Line], queue: i64) -> Vec<u64> {
+    let own = lines.iter().filter(|(id, ..)| *id == queue);
+    own.map(|(_, offset, _)| *offset).collect()
+}
+
+/// No offset of a queue is stored beyond what the sink has written of it.
+fn is_covered(durable: &Durable, topic: &str, lines: &[Line]) -> Result<()> {
+    for queue in QUEUES {
+        let stored = durable.offset("sink", topic, queue);
+        let written = offsets(lines, queue);
+        for offset in 0..stored {
+            ensure!(
+                written.contains(&offset),
+                "queue {queue}: {stored} is stored, but {offset} is not in {written:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `count` records in each of two queues of `topic`, all of them in the broker.
+fn fill(worker: &Worker, setup: &Setup, topic: &str, count: u64) -> Result<()> {
+    worker.rest()?.create(
+        "feed",
+        &json!({"connector.class": "seq-source", "count": count.to_string(), "partitions": "2",
+                "connect.topicname": topic}),
+    )?;
+    let end = count.to_string();
+    wait::until_true("the topic is filled", PATIENCE, || {
+        let durable = setup.durable()?;
+        Ok(["p0", "p1"].map(|p| durable.position("feed", p) == Some(&end)) == [true, true])
+    })
+}
+
+fn append(setup: &Setup, name: &str, text: &str) -> Result<()> {
+    let path = setup.file(name);
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    Ok(file.write_all(text.as_bytes())?)
+}
+
+/// A broker and what a worker needs to try out these guests.
+fn stage(folder: &Path, guests: &[&str], extra: &[&str]) -> Result<(Cluster, Setup)> {
+    let cluster = Cluster::started(folder)?;
+    let mut setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests(guests)?;
+    setup.extra = extra.concat();
+    Ok((cluster, setup))
+}
+
+#[test]
+fn a_partial_flush_is_committed_as_far_as_it_goes() -> Result<()> {
+    const COUNT: u64 = 60;
+    alone(|folder| {
+        let (_cluster, setup) = stage(folder, &["seq-source", "flush-sink"], &[TWO_QUEUES])?;
+        let out = setup.file("out.txt");
+        let mut worker = setup.start()?;
+        fill(&worker, &setup, "partly", COUNT)?;
+        worker.rest()?.create(
+            "sink",
+            &json!({"connector.class": "flush-sink", "out": "out.txt", "most": "3",
+                    "flush.interval.ms": "50", "connect.topicnames": "partly"}),
+        )?;
+        // At work: what is stored is looked at before what is written.
+        let goal = usize::try_from(COUNT / 2)?;
+        wait::until_true("a part is written", PATIENCE, || {
+            worker.process().check()?;
+            let durable = setup.durable()?;
+            let written = lines(&out)?;
+            is_covered(&durable, "partly", &written)?;
+            Ok(written.len() >= goal && durable.committed("sink") > 0)
+        })?;
+        worker.kill()?;
+        let first = setup.durable()?;
+        let before = lines(&out)?;
+        is_covered(&first, "partly", &before)?;
+        ensure!(
+            before.len() < usize::try_from(2 * COUNT)?,
+            "all of it was written before the kill"
+        );
+
+        // Killed once more, between the sink's flush and the commit.
+        let mut worker = setup.start_with(Some(FailPoint {
+            point: "flush-offset",
+            pass: 4,
+        }))?;
+        worker.process().wait(PATIENCE)?;
+        ensure!(setup.deaths()? == 1, "it did not die at the fail point");
+        let second = setup.durable()?;
+        let between = lines(&out)?;
+        is_covered(&second, "partly", &between)?;
+
+        // No record arrives any more: the rest is asked for all the same.
+        let _worker = setup.start()?;
+        wait::until_true("everything is committed", PATIENCE, || {
+            Ok(setup.durable()?.committed("sink") == 2 * COUNT)
+        })?;
+        let all = lines(&out)?;
+        is_covered(&setup.durable()?, "partly", &all)?;
+        for queue in QUEUES {
+            // Each life begins exactly where the store says.
+            let lives = [
+                (0, before.len(), 0),
+                (
+                    before.len(),
+                    between.len(),
+                    first.offset("sink", "partly", queue),
+                ),
+                (
+                    between.len(),
+                    all.len(),
+                    second.offset("sink", "partly", queue),
+                ),
+            ];
+            for (begin, end, from) in lives {
+                let life = offsets(all.get(begin..end).unwrap_or_default(), queue);
+                let expected: Vec<u64> = (from..).take(life.len()).collect();
+                ensure!(life == expected, "queue {queue}, from {from}: {life:?}");
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_flush_that_is_put_off_until_the_stop_commits_nothing() -> Result<()> {
+    alone(|folder| {
+        let (_cluster, setup) = stage(folder, &["flush-sink"], &[])?;
+        let (out, open) = (setup.file("out.txt"), setup.file("open"));
+        let values = |lines: &[Line]| -> Vec<String> {
+            lines.iter().map(|(.., value)| value.clone()).collect()
+        };
+        std::fs::write(&open, "")?;
+        append(&setup, "feed.txt", "one\ntwo\n")?;
+        let worker = setup.start()?;
+        let rest = worker.rest()?;
+        rest.create(
+            "feed",
+            &json!({"connector.class": "file-source", "filename": "feed.txt",
+                    "connect.topicname": "put-off"}),
+        )?;
+        rest.create(
+            "sink",
+            &json!({"connector.class": "flush-sink", "out": "out.txt", "needs": "open",
+                    "flush.interval.ms": "50", "connect.topicnames": "put-off"}),
+        )?;
+        wait::until_true("two are committed", PATIENCE, || {
+            Ok(setup.durable()?.committed("sink") == 2)
+        })?;
+
+        std::fs::remove_file(&open)?;
+        append(&setup, "feed.txt", "three\nfour\n")?;
+        // It says so only of a flush, which it is asked for only with records in its hands.
+        wait::until_true("the sink puts off its flush", PATIENCE, || {
+            let tasks = rest.tasks("sink")?;
+            Ok(tasks.iter().any(|task| {
+                task.state == "RUNNING" && task.reason.contains("waits to flush: there is no open")
+            }))
+        })?;
+        let (_, status) = worker.terminate(PATIENCE)?;
+        ensure!(status.success(), "ended with {status}");
+        ensure!(
+            setup.durable()?.committed("sink") == 2,
+            "what was never flushed is committed"
+        );
+        ensure!(
+            values(&lines(&out)?) == ["one", "two"],
+            "something was written"
+        );
+
+        std::fs::write(&open, "")?;
+        let _worker = setup.start()?;
+        wait::until_true("all four are committed", PATIENCE, || {
+            Ok(setup.durable()?.committed("sink") == 4)
+        })?;
+        let arrived = values(&lines(&out)?);
+        ensure!(arrived == ["one", "two", "three", "four"], "{arrived:?}");
+        Ok(())
+    })
+}

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One queue for each of the two partitions of `seq-source`.
 const TWO_QUEUES: &str = "[delivery]\ntopic-queues = 2\n";
 const QUEUES: [i64; 2] = [0, 1];
+/// What failed stays so until the test has looked.
+const NO_RESTART: &str = "[restart]\nattempts = 0\n";
 
 /// A line of a guest's `out`: queue, offset, value.
 type Line = (i64, u64, String);
@@ -212,6 +214,52 @@ fn a_flush_that_is_put_off_until_the_stop_commits_nothing() -> Result<()> {
         })?;
         let arrived = values(&lines(&out)?);
         ensure!(arrived == ["one", "two", "three", "four"], "{arrived:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn rejections_in_two_queues_hold_each_queue_by_itself() -> Result<()> {
+    const COUNT: u64 = 6;
+    alone(|folder| {
+        let guests = ["seq-source", "reject-two-sink"];
+        let (_cluster, setup) = stage(folder, &guests, &[TWO_QUEUES, NO_RESTART])?;
+        let worker = setup.start()?;
+        fill(&worker, &setup, "both", COUNT)?;
+        let mut config = json!({"connector.class": "reject-two-sink", "text": "-3",
+                                "out": "before.txt", "flush.interval.ms": "200",
+                                "connect.topicnames": "both"});
+        worker.rest()?.create("sink", &config)?;
+        let reason = worker.failure("sink", PATIENCE)?;
+        for word in [
+            "reject-two-sink",
+            "task 0",
+            "both/",
+            "offset 3",
+            "number 1 ends",
+        ] {
+            ensure!(reason.contains(word), "no `{word}` in: {reason}");
+        }
+        let durable = setup.durable()?;
+        for queue in QUEUES {
+            let stored = durable.offset("sink", "both", queue);
+            ensure!(stored == 3, "{stored} is stored of queue {queue}");
+        }
+
+        config["text"] = json!("nothing like it");
+        config["out"] = json!("after.txt");
+        worker.rest()?.create("sink", &config)?;
+        wait::until_true("everything is committed", PATIENCE, || {
+            Ok(setup.durable()?.committed("sink") == 2 * COUNT)
+        })?;
+        let after = lines(&setup.file("after.txt"))?;
+        for queue in QUEUES {
+            let arrived = offsets(&after, queue);
+            ensure!(
+                arrived == [3, 4, 5],
+                "queue {queue}: {arrived:?} came again"
+            );
+        }
         Ok(())
     })
 }

@@ -263,3 +263,61 @@ fn rejections_in_two_queues_hold_each_queue_by_itself() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_sink_reads_where_it_seeks_and_what_it_has_not_paused() -> Result<()> {
+    const COUNT: u64 = 6;
+    alone(|folder| {
+        let (_cluster, setup) = stage(folder, &["seq-source", "seek-sink"], &[TWO_QUEUES])?;
+        let out = setup.file("out.txt");
+        let worker = setup.start()?;
+        fill(&worker, &setup, "sought", COUNT)?;
+        // One record at a time, so that a seek comes before the next one.
+        worker.rest()?.create(
+            "sink",
+            &json!({"connector.class": "seek-sink", "out": "out.txt", "from": "2", "paused": "1",
+                    "until": "go", "again": "p0-4", "back": "3", "batch.records": "1",
+                    "flush.interval.ms": "50", "connect.topicnames": "sought"}),
+        )?;
+        let arrives = |queue: i64, expected: &[u64]| {
+            wait::until_true(&format!("queue {queue} has arrived"), PATIENCE, || {
+                Ok(offsets(&lines(&out)?, queue) == expected)
+            })
+            .with_context(|| format!("there is {:?}", lines(&out)))
+        };
+        arrives(0, &[2, 3, 4, 3, 4, 5])?;
+        // The other one has been waiting all the while; give it as long again and more.
+        wait::throughout(Duration::from_secs(1), || {
+            let paused = offsets(&lines(&out)?, 1);
+            ensure!(paused.is_empty(), "a paused queue brought {paused:?}");
+            Ok(())
+        })?;
+        let stored = setup.durable()?.offset("sink", "sought", 1);
+        ensure!(stored <= 2, "{stored} is stored of the paused queue");
+        std::fs::write(setup.file("go"), "")?;
+        arrives(1, &[2, 3, 4, 5])?;
+        wait::until_true("everything is committed", PATIENCE, || {
+            Ok(setup.durable()?.committed("sink") == 2 * COUNT)
+        })?;
+        for (queue, offset, value) in lines(&out)? {
+            ensure!(
+                value == format!("p{queue}-{offset}"),
+                "{value} came as offset {offset} of queue {queue}"
+            );
+        }
+        worker.kill()?;
+
+        // Opened again, it seeks behind what is stored: that is durable at once, and comes.
+        std::fs::remove_file(&out)?;
+        std::fs::remove_file(setup.file("go"))?;
+        let _worker = setup.start()?;
+        arrives(0, &[2, 3, 4, 3, 4, 5])?;
+        let stored = setup.durable()?.offset("sink", "sought", 1);
+        ensure!(
+            stored == 2,
+            "{stored} is stored of the queue that was sought back"
+        );
+        std::fs::write(setup.file("go"), "")?;
+        arrives(1, &[2, 3, 4, 5])
+    })
+}

@@ -321,3 +321,71 @@ fn a_sink_reads_where_it_seeks_and_what_it_has_not_paused() -> Result<()> {
         arrives(1, &[2, 3, 4, 5])
     })
 }
+
+#[test]
+fn a_partition_is_forgotten_after_its_records_in_flight() -> Result<()> {
+    const COUNT: usize = 1_000;
+    alone(|folder| {
+        let (_cluster, setup) = stage(folder, &["forget-source", "flush-sink"], &[])?;
+        let out = setup.file("out.txt");
+        let values = || -> Result<Vec<String>> {
+            Ok(lines(&out)?.into_iter().map(|(.., value)| value).collect())
+        };
+        let worker = setup.start()?;
+        worker.rest()?.create(
+            "sink",
+            &json!({"connector.class": "flush-sink", "out": "out.txt", "flush.interval.ms": "50",
+                    "connect.topicnames": "partings"}),
+        )?;
+        worker.kill()?;
+        // The only batch goes out in several sends; the worker dies when one has been committed.
+        let mut worker = setup.start_with(Some(FailPoint {
+            point: "confirm-commit",
+            pass: 2,
+        }))?;
+        // It may die before it answers.
+        let _answer = worker.rest()?.ask_for(
+            "source",
+            &json!({"connector.class": "forget-source", "count": COUNT.to_string(),
+                    "batch.records": COUNT.to_string(), "connect.topicname": "partings"}),
+        );
+        worker.process().wait(PATIENCE)?;
+        ensure!(setup.deaths()? == 1, "it did not die at the fail point");
+        let durable = setup.durable()?;
+        let at: usize = durable
+            .position("source", "gone")
+            .context("the partition is forgotten before all its records are through")?
+            .parse()?;
+        ensure!(at < COUNT, "all records were through before the death");
+        ensure!(
+            durable.position("source", "kept").is_none(),
+            "it is done before all its records are through"
+        );
+
+        let worker = setup.start()?;
+        wait::until_true("the partition is forgotten", PATIENCE, || {
+            let durable = setup.durable()?;
+            Ok(durable.position("source", "gone").is_none()
+                && durable.position("source", "kept") == Some("done"))
+        })?;
+        // What had been sent and not committed comes twice.
+        wait::until_true("all records have arrived", PATIENCE, || {
+            let arrived = values()?;
+            let there = |n: usize| arrived.contains(&format!("gone-{n}"));
+            Ok(arrived.len() == 2 * COUNT - at && (0..COUNT).all(there))
+        })?;
+        let (_, status) = worker.terminate(PATIENCE)?;
+        ensure!(status.success(), "ended with {status}");
+        let mut expected = values()?;
+
+        let _worker = setup.start()?;
+        expected.push("found kept=done".to_owned());
+        wait::until_true("the source has started again", PATIENCE, || {
+            Ok(values()?.iter().any(|value| value.starts_with("found")))
+        })?;
+        let arrived = values()?;
+        let new = arrived.get(expected.len() - 1..);
+        ensure!(arrived == expected, "after the restart came {new:?}");
+        Ok(())
+    })
+}

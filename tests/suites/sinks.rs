@@ -389,3 +389,36 @@ fn a_partition_is_forgotten_after_its_records_in_flight() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_late_rejection_stops_a_direct_connector() -> Result<()> {
+    alone(|folder| {
+        let guests = ["seq-source", "reject-sink"];
+        let (_cluster, setup) = stage(folder, &guests, &[NO_RESTART])?;
+        let worker = setup.start()?;
+        // One record a batch, so that what stands before the bad one is through.
+        let mut config = json!({"connector.class": "seq-source", "count": "5",
+                                "connector.direct.enable": "true", "batch.records": "1",
+                                "sink.task.class": "reject-sink", "text": "-2", "late": "true"});
+        worker.rest()?.create("direct", &config)?;
+        let reason = worker.failure("direct", PATIENCE)?;
+        for word in ["`direct`", "task 0", "record 2", "contains \"-2\""] {
+            ensure!(reason.contains(word), "no `{word}` in: {reason}");
+        }
+        let stands = |expected: &str| -> Result<bool> {
+            Ok(setup.durable()?.position("direct", "p0") == Some(expected))
+        };
+        ensure!(stands("2")?, "the position is not before the record");
+        worker.kill()?;
+
+        // A restart begins with that record and does not pass it either.
+        let worker = setup.start()?;
+        let reason = worker.failure("direct", PATIENCE)?;
+        ensure!(reason.contains("contains \"-2\""), "it fails with {reason}");
+        ensure!(stands("2")?, "the restart moved the position");
+
+        config["errors.tolerance"] = json!("all");
+        worker.rest()?.create("direct", &config)?;
+        wait::until_true("the rest is through", PATIENCE, || stands("5"))
+    })
+}

@@ -422,3 +422,29 @@ fn a_late_rejection_stops_a_direct_connector() -> Result<()> {
         wait::until_true("the rest is through", PATIENCE, || stands("5"))
     })
 }
+
+/// A number that counts from the task's start names no record: it is another after a restart.
+#[test]
+fn a_late_rejection_of_a_direct_connector_names_its_record() -> Result<()> {
+    alone(|folder| {
+        let guests = ["seq-source", "reject-sink"];
+        let (_cluster, setup) = stage(folder, &guests, &[NO_RESTART])?;
+        let worker = setup.start()?;
+        worker.rest()?.create(
+            "direct",
+            &json!({"connector.class": "seq-source", "count": "5", "batch.records": "1",
+                    "connector.direct.enable": "true", "sink.task.class": "reject-sink",
+                    "text": "-2", "late": "true"}),
+        )?;
+        let reason = worker.failure("direct", PATIENCE)?;
+        ensure!(reason.contains("partition `p0`"), "it fails with {reason}");
+        worker.kill()?;
+        let worker = setup.start()?;
+        let reason = worker.failure("direct", PATIENCE)?;
+        ensure!(
+            reason.contains("partition `p0`"),
+            "after a restart with {reason}"
+        );
+        Ok(())
+    })
+}

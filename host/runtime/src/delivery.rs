@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use error::{Careful, TaskError};
 
 use crate::settings::Tuning;
-use crate::spec::Spec;
+use crate::spec::{Flow, Spec};
 
 /// Shortest pause after a plugin asked to be called again.
 pub(crate) const SHORTEST_RETRY: Duration = Duration::from_millis(50);
@@ -99,9 +99,12 @@ impl TaskContext {
 
     /// Names the task in errors: plugin, connector and number.
     pub(crate) fn who(&self) -> String {
-        let plugin = &self.spec.plugin.description().name;
+        let mut plugin = format!("plugin `{}`", self.spec.plugin.description().name);
+        if let Flow::Direct { sink, .. } = &self.spec.flow {
+            plugin.push_str(&format!(" with sink `{}`", sink.description().name));
+        }
         format!(
-            "plugin `{plugin}`, connector `{}`, task {}",
+            "{plugin}, connector `{}`, task {}",
             self.spec.name, self.task
         )
     }

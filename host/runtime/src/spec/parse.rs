@@ -1,14 +1,16 @@
 //! From a configuration as someone wrote it to a [`Spec`], or to the list of all that is wrong.
 
+mod known;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_convert::{Converter, converter, settings_of};
+use connect_convert::{Converter, converter};
 use connect_plugins::Catalogue;
 use connect_sandbox::{OptionKind, Plugin, Role};
 
-use super::keys::{self, In, Treatment};
+use super::keys;
 use super::rocketmq_names::{bad_group, bad_topic, group_of};
 use super::{Flow, OffsetLost, QueueBy, Sizes, Spec, StartAt, options};
 use crate::error::story;
@@ -180,60 +182,6 @@ impl Reader<'_> {
         sizes
     }
 
-    /// Keys nobody knows, or without effect in this kind of connector: an error, or a warning under
-    /// a Java class name, since configurations written for the Java project carry such keys.
-    fn check_keys(&mut self, plugin: &Plugin, sink: Option<&Plugin>, direct: bool, java: bool) {
-        let here = match plugin.role() {
-            _ if direct => In::Direct,
-            Role::Sink => In::Sinks,
-            Role::Source | Role::Transform => In::Sources,
-        };
-        for key in self.config.keys() {
-            // of a direct connector, a prefixed key is for one side alone
-            let sided = direct.then(|| side_key(key)).flatten();
-            let (bare, sides) = match sided {
-                Some((Side::Source, bare)) => (bare, [Some(plugin), None]),
-                Some((Side::Sink, bare)) => (bare, [None, sink]),
-                None => (key.as_str(), [Some(plugin), sink]),
-            };
-            let options = || {
-                let sides = sides.into_iter().flatten();
-                sides.flat_map(|side| &side.description().options)
-            };
-            if options().any(|option| keys::covers(&option.key, bare)) {
-                continue;
-            }
-            let text = match keys::treatment(key) {
-                Some(Treatment::Used(In::Direct)) if sided.is_some() && bare != "task.class" => {
-                    unknown(key, bare, options().map(|option| option.key.as_str()))
-                }
-                Some(Treatment::Used(place)) if place == In::All || place == here => continue,
-                Some(Treatment::Used(place)) => {
-                    let only = match place {
-                        In::Direct => "only with connector.direct.enable",
-                        In::Sources => "only in a source",
-                        In::Sinks | In::All => "only in a sink",
-                    };
-                    format!("`{key}` has an effect {only}; remove it")
-                }
-                Some(Treatment::Ignored(why)) => {
-                    self.warnings.push(format!("`{key}` has no effect: {why}"));
-                    continue;
-                }
-                Some(Treatment::Refused(why)) => {
-                    self.problems.push(format!("`{key}`: {why}; remove it"));
-                    continue;
-                }
-                None => unknown(key, bare, options().map(|option| option.key.as_str())),
-            };
-            if java {
-                self.warnings.push(text)
-            } else {
-                self.problems.push(text)
-            }
-        }
-    }
-
     fn plugin_settings(
         &mut self,
         plugin: &Plugin,
@@ -307,22 +255,6 @@ impl Reader<'_> {
         };
         made.map_err(|error| self.problems.push(format!("`{key}`: {}", story(&error))))
             .ok()
-    }
-
-    /// Settings a converter does not have. Under our own names the converter itself refuses them;
-    /// under a Java name it ignores them, so they are told.
-    fn check_converter_keys(&mut self, key: &str, class: &str) {
-        let Some(known) = settings_of(class) else {
-            return;
-        };
-        let prefix = format!("{key}.");
-        let unknown = self.config.keys().filter(|name| {
-            name.strip_prefix(&prefix)
-                .is_some_and(|bare| !known.contains(&bare))
-        });
-        self.warnings.extend(
-            unknown.map(|name| format!("`{name}` has no effect: `{class}` has no such setting")),
-        );
     }
 
     fn direct_sink(&mut self, catalogue: &Catalogue) -> Option<Plugin> {
@@ -480,25 +412,4 @@ impl Reader<'_> {
             offset_lost,
         })
     }
-}
-
-/// One of the two plugins of a direct connector.
-enum Side {
-    Source,
-    Sink,
-}
-
-/// The side a prefixed key is for, and the key without its prefix.
-fn side_key(key: &str) -> Option<(Side, &str)> {
-    let source = key.strip_prefix("source.").map(|bare| (Side::Source, bare));
-    source.or_else(|| key.strip_prefix("sink.").map(|bare| (Side::Sink, bare)))
-}
-
-/// Says that nobody knows `key`, which is `bare` to its plugin, with the nearest that is known.
-fn unknown<'a>(key: &str, bare: &str, options: impl Iterator<Item = &'a str>) -> String {
-    let prefix = key.strip_suffix(bare).unwrap_or_default();
-    let hint = keys::nearest(bare, options).map_or_else(String::new, |near| {
-        format!("; did you mean `{prefix}{near}`?")
-    });
-    format!("unknown key `{key}`{hint}")
 }

@@ -33,6 +33,7 @@ pub struct Setup {
     pub extra: String,
     namesrv: String,
     plugins: Vec<PathBuf>,
+    code_cache: PathBuf,
 }
 
 /// Dies at the `pass`-th time it comes to `point`.
@@ -57,6 +58,7 @@ impl Setup {
             extra: String::new(),
             namesrv: namesrv.to_owned(),
             plugins: vec![locate::plugins()?],
+            code_cache: locate::code_cache(),
         })
     }
 
@@ -75,6 +77,19 @@ impl Setup {
         }
         self.plugins.push(folder);
         Ok(self)
+    }
+
+    /// With a code cache of its own, so that every plugin is compiled at the first start.
+    #[must_use]
+    pub fn with_cold_code(mut self) -> Self {
+        self.code_cache = self.directory.join("code");
+        self
+    }
+
+    /// What the worker has logged so far.
+    pub fn log(&self) -> String {
+        let text = std::fs::read(self.file("worker.log")).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// Adds a directory of plugins.
@@ -184,7 +199,7 @@ impl Setup {
              [rest]\nlisten = \"127.0.0.1:0\"\n\n\
              [broker]\nnamesrv = {}\n\n\
              [[grant]]\nplugin = \"*\"\nread-directory = [\".\"]\nwrite-directory = [\".\"]\n\n{}",
-            quoted(&locate::code_cache().to_string_lossy()),
+            quoted(&self.code_cache.to_string_lossy()),
             plugins.join(", "),
             quoted(&self.namesrv),
             self.extra,

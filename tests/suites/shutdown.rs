@@ -2,26 +2,29 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
 use connect_tests::faults::{DOWN_WITHIN, stops};
 use connect_tests::folder::alone;
 use connect_tests::scenario::{Scenario, Shape};
+use connect_tests::wait;
 use connect_tests::worker::Setup;
+use rustix::process::Signal;
+use serde_json::json;
 
 #[test]
-fn stops_in_the_middle_of_work_repeat_nothing() -> anyhow::Result<()> {
+fn stops_in_the_middle_of_work_repeat_nothing() -> Result<()> {
     alone(|folder| stops(Shape::ManyKey, 20_000, 4, folder).map(drop))
 }
 
 #[test]
-fn stops_of_a_single_file_repeat_nothing() -> anyhow::Result<()> {
+fn stops_of_a_single_file_repeat_nothing() -> Result<()> {
     alone(|folder| stops(Shape::One, 20_000, 4, folder).map(drop))
 }
 
 /// A sink that waits at the broker for more waits there for up to 15 s; stopping must not.
 #[test]
-fn long_polls_are_abandoned() -> anyhow::Result<()> {
+fn long_polls_are_abandoned() -> Result<()> {
     alone(|folder| {
         let cluster = Cluster::started(folder)?;
         let setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?;
@@ -45,7 +48,7 @@ fn long_polls_are_abandoned() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_worker_whose_broker_is_away_stops_as_soon() -> anyhow::Result<()> {
+fn a_worker_whose_broker_is_away_stops_as_soon() -> Result<()> {
     alone(|folder| {
         let mut cluster = Cluster::started(folder)?;
         let setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?;
@@ -76,5 +79,67 @@ fn a_worker_whose_broker_is_away_stops_as_soon() -> anyhow::Result<()> {
             took.as_millis()
         );
         Ok(())
+    })
+}
+
+/// Waits until the worker has logged `text`.
+fn logged(setup: &Setup, text: &str) -> Result<()> {
+    wait::until_true(
+        &format!("the log says {text:?}"),
+        Duration::from_secs(30),
+        || Ok(setup.log().contains(text)),
+    )
+}
+
+/// An operator who does not want to wait for a stuck plugin asks twice.
+#[test]
+fn a_second_signal_ends_the_worker_at_once() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let setup =
+            Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests(&["stuck-sink"])?;
+        std::fs::write(setup.file("in.txt"), "one\n")?;
+        let mut worker = setup.start()?;
+        let rest = worker.rest()?;
+        rest.create(
+            "source",
+            &json!({"connector.class": "file-source", "filename": "in.txt",
+                    "connect.topicname": "stuck"}),
+        )?;
+        rest.create(
+            "sink",
+            &json!({"connector.class": "stuck-sink", "how": "wait", "ms": "600000",
+                    "connect.topicnames": "stuck"}),
+        )?;
+        wait::until_true("the line is sent", Duration::from_secs(30), || {
+            Ok(setup.durable()?.position("source", "in.txt").is_some())
+        })?;
+        worker.process().signal(Signal::TERM)?;
+        logged(&setup, "stopping")?;
+        ensure!(
+            worker.process().ended()?.is_none(),
+            "it did not wait for the sink"
+        );
+        worker.process().signal(Signal::TERM)?;
+        let status = worker.process().wait(DOWN_WITHIN)?;
+        ensure!(status.code() == Some(1), "it ended with {status}");
+        logged(&setup, "a second signal")
+    })
+}
+
+/// Compiling a large plugin takes long; a worker that is told to stop meanwhile does not finish it.
+#[test]
+fn a_stop_while_plugins_are_compiled() -> Result<()> {
+    alone(|folder| {
+        let setup = Setup::new(&folder.join("worker"), "127.0.0.1:1")?.with_cold_code();
+        let mut process = setup.spawn(None)?;
+        logged(&setup, "loading plugins")?;
+        let (_, status) = process.terminate(DOWN_WITHIN)?;
+        ensure!(status.success(), "it ended with {status}");
+        let log = setup.log();
+        ensure!(log.contains("stopped while starting"), "{log}");
+        // What was begun is no harm to the next start.
+        let worker = setup.start();
+        worker.map(drop)
     })
 }

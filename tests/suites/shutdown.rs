@@ -64,7 +64,7 @@ fn a_worker_whose_broker_is_away_stops_as_soon() -> Result<()> {
         scenario.feed(500)?;
         // Until the worker has noticed, it is an ordinary stop.
         let rest = worker.rest()?.clone();
-        connect_tests::wait::until_true("it waits to send", Duration::from_secs(30), || {
+        wait::until_true("it waits to send", Duration::from_secs(30), || {
             let tasks = rest.tasks("source")?;
             Ok(tasks
                 .iter()

@@ -217,7 +217,7 @@ impl<E> Guest<E> {
                 return Ok(answer);
             }
             Ok(Err(error)) => {
-                fault::name(self.plugin(), name, &error, self.store.data(), &self.limits)
+                fault::name(self.plugin(), name, error, self.store.data(), &self.limits)
             }
             Err(Elapsed { .. }) => CallError::Wall {
                 plugin: self.plugin(),

@@ -1,8 +1,10 @@
-//! What the worker offers to a running task, and the host functions that hand it on. A host
-//! function never fails the guest: what cannot be done is answered emptily and logged.
+//! What the worker offers to a running task, and the host functions that hand it on. What cannot be
+//! done is answered emptily and logged, unless an empty answer would mean something else to the
+//! guest: then its call ends, with the worker's reason.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::error::Error;
 use std::sync::Arc;
 
 use connect_record::{Queue, ResumePoint};
@@ -15,11 +17,15 @@ use crate::state::State;
 /// Seeks of one call that are kept, one a queue; no task has so many queues.
 const SEEKS: usize = 65_536;
 
+/// Resume points, or why the worker does not have them.
+pub type ResumeAnswer = Result<Vec<ResumePoint>, Box<dyn Error + Send + Sync>>;
+
 /// What a source may ask of the worker.
 pub trait SourceContext: Send + Sync {
     /// The stored resume points of `partitions`, or of the whole connector for `None`. The guest
-    /// waits for the answer, within the wall time of its call.
-    fn resume_points(&self, partitions: Option<Vec<String>>) -> BoxFuture<'_, Vec<ResumePoint>>;
+    /// waits for the answer, within the wall time of its call. An error ends that call with
+    /// [`CallError::Host`](crate::CallError::Host): without its points a source would begin anew.
+    fn resume_points(&self, partitions: Option<Vec<String>>) -> BoxFuture<'_, ResumeAnswer>;
     /// The connector should be planned again. Must return at once.
     fn reconfigure(&self);
 }
@@ -35,6 +41,14 @@ pub trait SinkContext: Send + Sync {
     fn pause(&self, queues: Vec<Queue>);
     /// Deliver again.
     fn resume(&self, queues: Vec<Queue>);
+}
+
+/// What ends a call when the worker cannot answer one of its imports.
+#[derive(Debug, thiserror::Error)]
+#[error("{step} failed")]
+pub(crate) struct Unanswered {
+    pub(crate) step: &'static str,
+    pub(crate) source: Box<dyn Error + Send + Sync>,
 }
 
 /// Whom the guest of a store talks to.
@@ -105,18 +119,24 @@ impl source_context::Host for State {
     async fn resume_points(
         &mut self,
         partitions: Option<Vec<String>>,
-    ) -> Vec<records::ResumePointResult> {
+    ) -> wasmtime::Result<Vec<records::ResumePointResult>> {
         let Context::Source(source) = &self.context else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        let points = source.resume_points(partitions).await;
-        points
+        let points = source
+            .resume_points(partitions)
+            .await
+            .map_err(|source| Unanswered {
+                step: "answering its import `resume-points`",
+                source,
+            })?;
+        Ok(points
             .into_iter()
             .map(|point| records::ResumePointResult {
                 partition: point.partition,
                 position: point.position.into(),
             })
-            .collect()
+            .collect())
     }
 
     fn reconfigure(&mut self) {

@@ -170,7 +170,8 @@ pub enum CallError {
         /// What happened to the instance.
         cause: String,
     },
-    /// The worker could not do its part.
+    /// The worker could not do its part: it made no instance, or had no answer to an import that the
+    /// plugin called. Not the plugin's fault.
     #[error("plugin `{plugin}`: {step} failed")]
     Host {
         /// The plugin.

@@ -7,6 +7,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::call::INSTANTIATE;
+use crate::context::Unanswered;
 use crate::error::CallError;
 use crate::limits::Limits;
 use crate::state::State;
@@ -20,10 +21,22 @@ const BACKTRACE_LINES: usize = 60;
 pub(crate) fn name(
     plugin: Arc<str>,
     call: &'static str,
-    error: &wasmtime::Error,
+    error: wasmtime::Error,
     state: &State,
     limits: &Limits,
 ) -> CallError {
+    // First of all, since whatever else happened in the call, it is the worker that ended it.
+    let error = match error.downcast::<Unanswered>() {
+        Ok(Unanswered { step, source }) => {
+            return CallError::Host {
+                plugin,
+                call,
+                step,
+                source,
+            };
+        }
+        Err(error) => error,
+    };
     let stack = error.downcast_ref::<WasmBacktrace>();
     let backtrace = stack.map(render).unwrap_or_default();
     if let Some(breach) = state.limiter.breach() {
@@ -68,7 +81,7 @@ pub(crate) fn name(
             backtrace,
         };
     }
-    let reason = text::reason(&cause(error));
+    let reason = text::reason(&cause(&error));
     // wasmtime keeps the type of this one to itself; a test watches over the words.
     if reason.contains("fuel allocated for hostcalls has been exhausted") {
         let reason = "more data at once than the limit allows".to_owned();

@@ -49,7 +49,7 @@ use std::fmt;
 pub use access::{Access, Directory};
 pub use config::SandboxSettings;
 pub use connector::Plan;
-pub use context::{SinkContext, SourceContext};
+pub use context::{ResumeAnswer, SinkContext, SourceContext};
 pub use denied::{Denied, Kind as DirectoryRight, Refusal, Why};
 pub use description::{Description, OptionKind, OptionSpec};
 pub use engine::Sandbox;

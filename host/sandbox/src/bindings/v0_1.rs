@@ -38,8 +38,8 @@ wasmtime::component::bindgen!({
     ",
     world: "rocketmq:connect-host/everything",
     ownership: Borrowing { duplicate_if_necessary: true },
-    // The others answer at once; an async one costs a future on every call.
-    imports: { "rocketmq:connect/source-context.resume-points": async },
+    // The others answer at once and always; an async one costs a future on every call.
+    imports: { "rocketmq:connect/source-context.resume-points": async | trappable },
     exports: { default: async },
     require_store_data_send: true,
 });

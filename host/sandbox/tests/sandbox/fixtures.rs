@@ -10,8 +10,8 @@ use bytes::Bytes;
 use connect_record::{Queue, QueueOffset, ResumePoint};
 use connect_rows::{Builder, Parts};
 use connect_sandbox::{
-    Access, CallError, Limits, Plugin, Polled, Sandbox, SandboxSettings, SinkContext, SinkInstance,
-    SourceContext, SourceInstance, TaskScope,
+    Access, CallError, Limits, Plugin, Polled, ResumeAnswer, Sandbox, SandboxSettings, SinkContext,
+    SinkInstance, SourceContext, SourceInstance, TaskScope,
 };
 use futures::future::BoxFuture;
 
@@ -162,26 +162,32 @@ pub(crate) fn batch(offset: u64, values: &[&str]) -> Parts {
     builder.finish()
 }
 
-/// The store of a source, and how often it asked to be planned again.
+/// The store of a source.
 #[derive(Default)]
 pub(crate) struct Stored {
     pub(crate) points: BTreeMap<String, Bytes>,
+    /// Why nothing can be read from it.
+    pub(crate) broken: Option<&'static str>,
 }
 
 impl SourceContext for Stored {
-    fn resume_points(&self, partitions: Option<Vec<String>>) -> BoxFuture<'_, Vec<ResumePoint>> {
+    fn resume_points(&self, partitions: Option<Vec<String>>) -> BoxFuture<'_, ResumeAnswer> {
         Box::pin(async move {
             // A store answers from another thread; the guest's stack waits meanwhile.
             tokio::task::yield_now().await;
+            if let Some(reason) = self.broken {
+                return Err(reason.into());
+            }
             let wanted = |name: &String| partitions.as_ref().is_none_or(|all| all.contains(name));
-            self.points
-                .iter()
-                .filter(|(name, _)| wanted(name))
-                .map(|(name, position)| ResumePoint {
-                    partition: name.clone(),
-                    position: position.clone(),
-                })
-                .collect()
+            let points =
+                self.points
+                    .iter()
+                    .filter(|(name, _)| wanted(name))
+                    .map(|(name, position)| ResumePoint {
+                        partition: name.clone(),
+                        position: position.clone(),
+                    });
+            Ok(points.collect())
         })
     }
 

@@ -1,5 +1,6 @@
 //! Good sources: records, positions, resuming, progress, closing.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ async fn a_source_resumes_where_the_store_says() {
     let plugin = plugin("seq-source").await;
     let stored = Stored {
         points: [("p0".to_owned(), Bytes::from_static(b"41"))].into(),
+        broken: None,
     };
     let mut source = plugin
         .source(scope(short()), Arc::new(stored))
@@ -61,6 +63,35 @@ async fn a_source_resumes_where_the_store_says() {
     );
 }
 
+/// An empty answer would make the source begin anew.
+#[tokio::test]
+async fn a_store_that_cannot_be_read_fails_the_call_with_its_own_reason() {
+    let plugin = plugin("seq-source").await;
+    let stored = Stored {
+        broken: Some("page 7 is damaged"),
+        ..Stored::default()
+    };
+    let mut source = plugin
+        .source(scope(short()), Arc::new(stored))
+        .await
+        .unwrap();
+    let error = source.open(&settings(&plugin, &[])).await.unwrap_err();
+    assert!(
+        matches!(error, CallError::Host { call: "open", .. }) && error.poisoned(),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.to_string(),
+        "plugin `seq-source`: answering its import `resume-points` failed"
+    );
+    assert_eq!(error.source().unwrap().to_string(), "page 7 is damaged");
+    let gone = poll(&mut source).await.unwrap_err();
+    assert!(
+        matches!(gone, CallError::Gone { .. }) && gone.to_string().contains("`resume-points`"),
+        "{gone}"
+    );
+}
+
 #[tokio::test]
 async fn progress_without_records_and_forgotten_partitions_come_through() {
     let plugin = plugin("progress-source").await;
@@ -71,6 +102,7 @@ async fn progress_without_records_and_forgotten_partitions_come_through() {
             scope(short()),
             Arc::new(Stored {
                 points: points.into(),
+                broken: None,
             }),
         )
         .await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connect_record::ResumePoint;
-use connect_sandbox::SourceContext;
+use connect_sandbox::{ResumeAnswer, SourceContext};
 use connect_store::Store;
 use futures::future::BoxFuture;
 
@@ -17,27 +17,24 @@ pub(crate) struct StoredPoints {
 }
 
 impl SourceContext for StoredPoints {
-    fn resume_points(&self, partitions: Option<Vec<String>>) -> BoxFuture<'_, Vec<ResumePoint>> {
-        let stored = match self.store.positions(&self.connector) {
-            Ok(stored) => stored,
-            Err(error) => {
-                // an empty answer would begin the source anew and repeat everything
-                tracing::error!(connector = %self.connector, %error, "positions cannot be read");
-                return Box::pin(std::future::pending());
-            }
+    fn resume_points(&self, partitions: Option<Vec<String>>) -> BoxFuture<'_, ResumeAnswer> {
+        let wanted = |partition: &String| {
+            partitions
+                .as_ref()
+                .is_none_or(|wanted| wanted.contains(partition))
         };
-        let points = stored
-            .into_iter()
-            .filter(|(partition, _)| {
-                partitions
-                    .as_ref()
-                    .is_none_or(|wanted| wanted.contains(partition))
-            })
-            .map(|(partition, position)| ResumePoint {
-                partition,
-                position,
-            })
-            .collect();
+        // no answer fails the task, which is run again; an empty one would repeat everything
+        let points = match self.store.positions(&self.connector) {
+            Ok(stored) => Ok(stored
+                .into_iter()
+                .filter(|(partition, _)| wanted(partition))
+                .map(|(partition, position)| ResumePoint {
+                    partition,
+                    position,
+                })
+                .collect()),
+            Err(error) => Err(error.into()),
+        };
         Box::pin(std::future::ready(points))
     }
 

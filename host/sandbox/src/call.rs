@@ -287,9 +287,14 @@ mod tests {
 
     /// Makes an instance of a component without exports that holds this core module.
     async fn instantiate(module: &str, limits: &Limits) -> Result<Guest<()>, CallError> {
+        let parts = format!("(core module $m {module}) (core instance (instantiate $m))");
+        instantiate_all(&parts, limits).await
+    }
+
+    /// Makes an instance of a component without exports that is made of these parts.
+    async fn instantiate_all(parts: &str, limits: &Limits) -> Result<Guest<()>, CallError> {
         let engine = Engine::new(&engine_config()).unwrap();
-        let text =
-            format!("(component (core module $m {module}) (core instance (instantiate $m)))");
+        let text = format!("(component {parts})");
         let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
         let pre = crate::linker::linker(&engine)
             .unwrap()
@@ -358,6 +363,28 @@ mod tests {
             ),
             "{spin:?}"
         );
+    }
+
+    /// Handles on resources of its own, behind which the worker has no entries to count.
+    #[tokio::test]
+    async fn a_guest_cannot_fill_its_own_table_of_handles() {
+        let parts = r#"(type $r (resource (rep i32)))
+            (core func $new (canon resource.new $r))
+            (core module $m
+                (import "own" "new" (func $new (param i32) (result i32)))
+                (func $f (loop (drop (call $new (i32.const 1))) br 0))
+                (start $f))
+            (core instance (instantiate $m
+                (with "own" (instance (export "new" (func $new))))))"#;
+        let limits = Limits {
+            handles: 50,
+            ..Limits::default()
+        };
+        let error = instantiate_all(parts, &limits).await.unwrap_err();
+        let CallError::Trap { trap, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert!(trap.contains("handle limit exceeded"), "{trap}");
     }
 
     /// An earlier refusal must not be taken for the cause of a later trap.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -81,7 +82,12 @@ pub(crate) fn name(
             backtrace,
         };
     }
-    let reason = text::reason(&cause(&error));
+    let reason = match error.downcast_ref() {
+        Some(ResourceTableError::Full) => {
+            format!("more handles than the limit of {}", limits.handles)
+        }
+        _ => text::reason(&cause(&error)),
+    };
     // wasmtime keeps the type of this one to itself; a test watches over the words.
     if reason.contains("fuel allocated for hostcalls has been exhausted") {
         let reason = "more data at once than the limit allows".to_owned();

@@ -18,7 +18,8 @@ pub struct Limits {
     pub tables: u32,
     /// Memories inside the component. Default 10.
     pub memories: u32,
-    /// Handles the guest may hold on resources. Default 10 000.
+    /// Handles the guest may hold on resources, and entries behind them on the worker's side, of
+    /// which some handles have two. Default 10 000.
     pub handles: u32,
     /// Time on a processor that one call may take, counted in ticks of the epoch. Default 10 s.
     pub call_cpu: Duration,

@@ -14,6 +14,7 @@ mod confinement;
 mod connector;
 mod faults;
 mod fixtures;
+mod limits;
 mod load;
 mod sink;
 mod source;

@@ -1,8 +1,10 @@
 //! Sinks: batches in, refusals and progress out, and each lie about them found.
 
-use connect_sandbox::{CallError, Flushed, Late, Rejected};
+use std::sync::Arc;
 
-use crate::fixtures::{at, batch, queue, sink};
+use connect_sandbox::{CallError, Flushed, Late, Rejected, SinkContext};
+
+use crate::fixtures::{Desk, at, batch, plugin, queue, scope, settings, short, sink};
 
 #[tokio::test]
 async fn a_sink_takes_batches_and_says_that_all_is_durable() {
@@ -77,4 +79,66 @@ async fn a_sink_that_lies_about_what_it_was_given_ends() {
             CallError::Gone { .. }
         ));
     }
+}
+
+/// What the context of a sink that is opened with `open` was told of seeks after each of the puts.
+async fn seeks(open: &str, puts: &[&[&str]]) -> Vec<Vec<(i32, u64)>> {
+    let (mut sink, desk) = sink("seek-told-sink", &[("open", open)]).await;
+    let told = || {
+        let seeks = std::mem::take(&mut *desk.seeks.lock().unwrap());
+        seeks
+            .into_iter()
+            .map(|(at, offset)| {
+                assert_eq!((&*at.topic, &*at.broker), ("topic", "broker"));
+                (at.id, offset)
+            })
+            .collect()
+    };
+    let mut all = vec![told()];
+    for commands in puts {
+        // A failure is an answer like any other; what it does to seeks is what is looked at.
+        drop(sink.put(&batch(10, commands)).await);
+        all.push(told());
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_last_seek_in_each_queue_of_its_own_reaches_the_worker_after_the_call() {
+    assert_eq!(
+        seeks("seek 0 3", &[&["seek 0 40", "seek 0 7"], &["nothing"]]).await,
+        [vec![(0, 3)], vec![(0, 7)], vec![]]
+    );
+    // Queue 1 is another task's.
+    assert_eq!(
+        seeks("seek 1 3", &[&["seek 1 4", "seek 0 5"]]).await,
+        [vec![], vec![(0, 5)]]
+    );
+}
+
+#[tokio::test]
+async fn a_seek_counts_when_the_call_fails_but_not_when_it_traps() {
+    assert_eq!(
+        seeks("", &[&["seek 0 2", "fail"]]).await,
+        [vec![], vec![(0, 2)]]
+    );
+    assert_eq!(
+        seeks("", &[&["seek 0 2", "trap"], &["nothing"]]).await,
+        [vec![], vec![], vec![]]
+    );
+}
+
+#[tokio::test]
+async fn a_sink_that_did_not_open_has_not_moved() {
+    let plugin = plugin("seek-told-sink").await;
+    let desk = Arc::new(Desk::default());
+    let context = Arc::clone(&desk) as Arc<dyn SinkContext>;
+    let mut sink = plugin.sink(scope(short()), context).await.unwrap();
+    let failing = settings(&plugin, &[("open", "seek 0 5;fail")]);
+    let error = sink.open(&failing, &[at(0, 10)]).await.unwrap_err();
+    assert!(matches!(error, CallError::Retriable { .. }), "{error:?}");
+    sink.open(&settings(&plugin, &[]), &[at(0, 10)])
+        .await
+        .unwrap();
+    assert_eq!(*desk.seeks.lock().unwrap(), []);
 }

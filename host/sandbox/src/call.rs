@@ -8,11 +8,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connect_record::BatchError;
 use tokio::time::error::Elapsed;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::access::Access;
+use crate::bindings::v0_1::{self, Answer};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::fault;
@@ -43,8 +45,8 @@ pub(crate) struct Birth<'a> {
 
 /// An instance with the exports `E` that are called on it.
 pub(crate) struct Guest<E> {
-    pub(crate) store: Store<State>,
-    pub(crate) exports: E,
+    store: Store<State>,
+    exports: E,
     plugin: Arc<str>,
     limits: Limits,
     slices: u64,
@@ -59,13 +61,6 @@ enum Health {
     /// earlier call was dropped half-way and the guest's stack with it.
     Calling(&'static str),
     Dead(String),
-}
-
-/// A call that has begun.
-pub(crate) struct Call {
-    name: &'static str,
-    wall: Duration,
-    ticker: Arc<Ticker>,
 }
 
 impl Guest<()> {
@@ -106,11 +101,11 @@ impl Guest<()> {
             ticker: Arc::clone(&origin.ticker),
             health: Health::Ready,
         };
-        let call = guest.begin(INSTANTIATE)?;
-        let outcome = call
-            .run(origin.pre.instantiate_async(&mut guest.store))
-            .await;
-        let instance = guest.end(&call, outcome)?;
+        let instance = guest
+            .call(INSTANTIATE, async |(), store| {
+                origin.pre.instantiate_async(store).await
+            })
+            .await?;
         let exports = load(&mut guest.store, &instance)
             .map_err(|error| guest.answer(INSTANTIATE, format!("{error:#}")))?;
         let Guest {
@@ -172,11 +167,35 @@ impl<E> Guest<E> {
         self.store.data().limiter.memory_bytes()
     }
 
-    /// Arms the budgets of a call.
+    /// What the guest's imports see of the worker.
+    pub(crate) fn context(&mut self) -> &mut Context {
+        &mut self.store.data_mut().context
+    }
+
+    /// Calls the guest, in `body`, within the budgets of one call. The epoch moves only while the
+    /// guest is on a thread, so a guest that waits costs nothing.
     ///
     /// # Errors
-    /// [`CallError::Gone`] when the instance cannot be used any more.
-    pub(crate) fn begin(&mut self, name: &'static str) -> Result<Call, CallError> {
+    /// [`CallError::Gone`] when the instance cannot be used any more, and what `body` ended with.
+    pub(crate) async fn call<R>(
+        &mut self,
+        name: &'static str,
+        body: impl AsyncFnOnce(&E, &mut Store<State>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
+        self.begin(name)?;
+        let outcome = {
+            let mut running = pin!(body(&self.exports, &mut self.store));
+            let ticked = poll_fn(|context| {
+                let _running = self.ticker.enter();
+                running.as_mut().poll(context)
+            });
+            tokio::time::timeout(self.limits.call_wall, ticked).await
+        };
+        self.end(name, outcome)
+    }
+
+    /// Arms the budgets of a call.
+    fn begin(&mut self, name: &'static str) -> Result<(), CallError> {
         let cause = match &self.health {
             Health::Ready => None,
             Health::Calling(earlier) => {
@@ -197,20 +216,15 @@ impl<E> Guest<E> {
         state.slices.begin(self.slices);
         state.limiter.begin();
         state.log.begin();
-        Ok(Call {
-            name,
-            wall: self.limits.call_wall,
-            ticker: Arc::clone(&self.ticker),
-        })
+        Ok(())
     }
 
     /// Takes stock of a call. Anything but an answer makes the instance unusable.
-    pub(crate) fn end<R>(
+    fn end<R>(
         &mut self,
-        call: &Call,
+        name: &'static str,
         outcome: Result<wasmtime::Result<R>, Elapsed>,
     ) -> Result<R, CallError> {
-        let name = call.name;
         let error = match outcome {
             Ok(Ok(answer)) => {
                 self.health = Health::Ready;
@@ -222,7 +236,7 @@ impl<E> Guest<E> {
             Err(Elapsed { .. }) => CallError::Wall {
                 plugin: self.plugin(),
                 call: name,
-                limit: call.wall,
+                limit: self.limits.call_wall,
             },
         };
         Err(self.reject(error))
@@ -249,22 +263,46 @@ impl<E> Guest<E> {
         })
     }
 
-    /// The guest has been closed; nothing may be called any more.
-    pub(crate) fn retire(&mut self) {
-        self.health = Health::Dead("it has been closed".into());
+    /// [`Self::reject`] with a batch.
+    pub(crate) fn bad_batch(&mut self, call: &'static str, source: BatchError) -> CallError {
+        let plugin = self.plugin();
+        self.reject(CallError::Batch {
+            plugin,
+            call,
+            source,
+        })
     }
-}
 
-impl Call {
-    /// Runs the call within its wall time. The epoch moves only while the guest is on a thread, so
-    /// a guest that waits costs nothing.
-    pub(crate) async fn run<F: Future>(&self, call: F) -> Result<F::Output, Elapsed> {
-        let mut call = pin!(call);
-        let ticked = poll_fn(|context| {
-            let _running = self.ticker.enter();
-            call.as_mut().poll(context)
-        });
-        tokio::time::timeout(self.wall, ticked).await
+    /// [`Self::call`] for the exports that may answer a failure.
+    ///
+    /// # Errors
+    /// As for [`Self::call`], and the failure.
+    pub(crate) async fn ask<R>(
+        &mut self,
+        name: &'static str,
+        body: impl AsyncFnOnce(&E, &mut Store<State>) -> wasmtime::Result<Answer<R>>,
+    ) -> Result<R, CallError> {
+        let answer = self.call(name, body).await?;
+        answer.map_err(|failure| v0_1::failure(self, name, failure))
+    }
+
+    /// [`Self::ask`] for the last call. Unless the guest answers that it is to be closed again, it
+    /// is not called any more.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`].
+    pub(crate) async fn close(
+        &mut self,
+        body: impl AsyncFnOnce(&E, &mut Store<State>) -> wasmtime::Result<Answer<()>>,
+    ) -> Result<(), CallError> {
+        let closed = self.ask("close", body).await;
+        if matches!(
+            closed,
+            Ok(()) | Err(CallError::Invalid { .. } | CallError::Fatal { .. })
+        ) {
+            self.health = Health::Dead("it has been closed".into());
+        }
+        closed
     }
 }
 
@@ -403,14 +441,12 @@ mod tests {
             .data()
             .log
             .write(crate::log::Level::Warn, "stderr", "earlier");
-        let call = guest.begin("poll").unwrap();
-        let trap = || async {
+        let trap = async |(): &(), _: &mut Store<State>| {
             Err::<(), _>(wasmtime::Error::from(
                 wasmtime::Trap::UnreachableCodeReached,
             ))
         };
-        let outcome = call.run(trap()).await;
-        let error = guest.end(&call, outcome).unwrap_err();
+        let error = guest.call("poll", trap).await.unwrap_err();
         assert!(
             matches!(error, CallError::Trap { said: None, .. }),
             "{error:?}"

@@ -33,11 +33,12 @@ impl Plugin {
         let mut guest = self
             .connector(&self.shared().settings.defaults.tight(), &Access::default())
             .await?;
-        let call = guest.begin("describe")?;
-        let outcome = call
-            .run(guest.exports.call_describe(&mut guest.store))
-            .await;
-        Ok(guest.end(&call, outcome)?.into())
+        let description = guest
+            .call("describe", async |exports, store| {
+                exports.call_describe(store).await
+            })
+            .await?;
+        Ok(description.into())
     }
 
     /// What the plugin will touch with these settings. Runs without access to anything.
@@ -49,15 +50,12 @@ impl Plugin {
         let mut guest = self
             .connector(&self.shared().settings.defaults.tight(), &Access::default())
             .await?;
-        let call = guest.begin(CALL)?;
-        let outcome = call
-            .run(
-                guest
-                    .exports
-                    .call_needs(&mut guest.store, &v0_1::settings(settings)),
-            )
-            .await;
-        let needs = guest.end(&call, outcome)?;
+        let given = v0_1::settings(settings);
+        let needs = guest
+            .call(CALL, async |exports, store| {
+                exports.call_needs(store, &given).await
+            })
+            .await?;
         if needs.len() > NEEDS {
             return Err(guest.answer(
                 CALL,
@@ -93,15 +91,13 @@ impl Plugin {
         let mut guest = self
             .connector(&self.shared().settings.defaults, access)
             .await?;
-        let call = guest.begin("validate")?;
-        let outcome = call
-            .run(
-                guest
-                    .exports
-                    .call_validate(&mut guest.store, &v0_1::settings(settings)),
-            )
-            .await;
-        Ok(v0_1::problems(guest.end(&call, outcome)?))
+        let given = v0_1::settings(settings);
+        let problems = guest
+            .call("validate", async |exports, store| {
+                exports.call_validate(store, &given).await
+            })
+            .await?;
+        Ok(v0_1::problems(problems))
     }
 
     /// Spreads a connector over at most `max_tasks` tasks.
@@ -119,18 +115,12 @@ impl Plugin {
         let mut guest = self
             .connector(&self.shared().settings.defaults, access)
             .await?;
-        let call = guest.begin(CALL)?;
         let given = v0_1::settings(settings);
-        let outcome = call
-            .run(
-                guest
-                    .exports
-                    .call_task_settings(&mut guest.store, &given, max_tasks),
-            )
-            .await;
         let plan = guest
-            .end(&call, outcome)?
-            .map_err(|failure| v0_1::failure(&guest, CALL, failure))?;
+            .ask(CALL, async |exports, store| {
+                exports.call_task_settings(store, &given, max_tasks).await
+            })
+            .await?;
         checked(plan, max_tasks).map_err(|reason| guest.answer(CALL, reason))
     }
 }

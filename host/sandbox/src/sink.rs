@@ -3,14 +3,16 @@
 
 use connect_record::{Queue, QueueOffset};
 use connect_rows::Parts;
+use wasmtime::Store;
 
 use crate::bindings::v0_1::rocketmq::connect::records;
-use crate::bindings::v0_1::{self, Lent, exports::rocketmq::connect::sink};
+use crate::bindings::v0_1::{self, Answer, Lent, exports::rocketmq::connect::sink};
 use crate::call::Guest;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::progress::Progress;
 use crate::rejects::{Rejected, rejected};
+use crate::state::State;
 use crate::text;
 
 /// One sink task's instance. Owned by one task; all calls go one after the other.
@@ -60,16 +62,13 @@ impl SinkInstance {
         queues: &[QueueOffset],
     ) -> Result<Vec<QueueOffset>, CallError> {
         const CALL: &str = "open";
-        let call = self.guest.begin(CALL)?;
         let (settings, offsets) = (v0_1::settings(settings), v0_1::offsets(queues));
-        let outcome = call
-            .run(
-                self.guest
-                    .exports
-                    .call_open(&mut self.guest.store, &settings, &offsets),
-            )
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
+        let answer = self
+            .guest
+            .call(CALL, async |exports, store| {
+                exports.call_open(store, &settings, &offsets).await
+            })
+            .await?;
         self.starts(CALL, queues, answer)
     }
 
@@ -82,16 +81,13 @@ impl SinkInstance {
         queues: &[QueueOffset],
     ) -> Result<Vec<QueueOffset>, CallError> {
         const CALL: &str = "assigned";
-        let call = self.guest.begin(CALL)?;
         let given = v0_1::offsets(queues);
-        let outcome = call
-            .run(
-                self.guest
-                    .exports
-                    .call_assigned(&mut self.guest.store, &given),
-            )
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
+        let answer = self
+            .guest
+            .call(CALL, async |exports, store| {
+                exports.call_assigned(store, &given).await
+            })
+            .await?;
         self.starts(CALL, queues, answer)
     }
 
@@ -100,19 +96,11 @@ impl SinkInstance {
     /// # Errors
     /// What a call can end with.
     pub async fn revoked(&mut self, queues: &[Queue], lost: bool) -> Result<(), CallError> {
-        const CALL: &str = "revoked";
-        let call = self.guest.begin(CALL)?;
         let gone: Vec<_> = queues.iter().map(v0_1::queue).collect();
-        let outcome = call
-            .run(
-                self.guest
-                    .exports
-                    .call_revoked(&mut self.guest.store, &gone, lost),
-            )
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        self.settle();
-        answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))?;
+        self.ask("revoked", async |exports, store| {
+            exports.call_revoked(store, &gone, lost).await
+        })
+        .await?;
         self.progress.revoke(queues);
         Ok(())
     }
@@ -126,18 +114,12 @@ impl SinkInstance {
     /// a [`CallError::Retriable`] the same batch may be put again.
     pub async fn put(&mut self, batch: &Parts) -> Result<Vec<Rejected>, CallError> {
         const CALL: &str = "put";
-        let call = self.guest.begin(CALL)?;
         let lent = Lent::new(batch);
-        let outcome = call
-            .run(
-                self.guest
-                    .exports
-                    .call_put(&mut self.guest.store, lent.batch()),
-            )
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        self.settle();
-        let refused = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))?;
+        let refused = self
+            .ask(CALL, async |exports, store| {
+                exports.call_put(store, lent.batch()).await
+            })
+            .await?;
         self.progress.given(batch);
         let records = batch.records();
         rejected(refused, records).map_err(|reason| self.guest.answer(CALL, reason))
@@ -150,13 +132,9 @@ impl SinkInstance {
     /// offset that it was never given.
     pub async fn flush(&mut self) -> Result<Flushed, CallError> {
         const CALL: &str = "flush";
-        let call = self.guest.begin(CALL)?;
-        let outcome = call
-            .run(self.guest.exports.call_flush(&mut self.guest.store))
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        self.settle();
-        let flushed = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))?;
+        let flushed = self
+            .ask(CALL, async |exports, store| exports.call_flush(store).await)
+            .await?;
         let upto = flushed.upto.map(own_offsets);
         let late: Vec<Late> = flushed
             .rejected
@@ -185,17 +163,9 @@ impl SinkInstance {
     /// # Errors
     /// What a call can end with.
     pub async fn close(&mut self) -> Result<(), CallError> {
-        const CALL: &str = "close";
-        let call = self.guest.begin(CALL)?;
-        let outcome = call
-            .run(self.guest.exports.call_close(&mut self.guest.store))
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        let answer = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure));
-        if !matches!(answer, Err(CallError::Retriable { .. })) {
-            self.guest.retire();
-        }
-        answer
+        self.guest
+            .close(async |exports, store| exports.call_close(store).await)
+            .await
     }
 
     /// Linear memory the instance uses, in bytes. It never shrinks.
@@ -203,18 +173,29 @@ impl SinkInstance {
         self.guest.memory_bytes()
     }
 
+    /// What the other calls have in common: whatever the sink answers, its seeks hold.
+    async fn ask<R>(
+        &mut self,
+        call: &'static str,
+        body: impl AsyncFnOnce(&sink::Guest, &mut Store<State>) -> wasmtime::Result<Answer<R>>,
+    ) -> Result<R, CallError> {
+        let answer = self.guest.call(call, body).await?;
+        self.settle();
+        answer.map_err(|failure| v0_1::failure(&self.guest, call, failure))
+    }
+
     /// What `open` and `assigned` have in common.
     fn starts(
         &mut self,
         call: &'static str,
         asked: &[QueueOffset],
-        answer: Result<Vec<records::QueueOffsetResult>, records::Failure>,
+        answer: Answer<Vec<records::QueueOffsetResult>>,
     ) -> Result<Vec<QueueOffset>, CallError> {
         let starts = match answer {
             Ok(starts) => own_offsets(starts),
             Err(failure) => {
                 // The queues did not become the sink's, so it cannot have moved in them.
-                self.guest.store.data_mut().context.take_seeks();
+                self.guest.context().take_seeks();
                 return Err(v0_1::failure(&self.guest, call, failure));
             }
         };
@@ -227,12 +208,11 @@ impl SinkInstance {
 
     /// Hands on the seeks of the call that has just returned, which is when they take effect.
     fn settle(&mut self) {
-        let state = self.guest.store.data_mut();
-        let seeks = state.context.take_seeks();
+        let seeks = self.guest.context().take_seeks();
         for (queue, offset) in seeks {
             if !self.progress.moved(&queue, offset) {
                 tracing::warn!(plugin = %self.guest.plugin(), %queue, "a seek in a queue of another task is ignored");
-            } else if let Context::Sink(sink, _) = &self.guest.store.data().context {
+            } else if let Context::Sink(sink, _) = self.guest.context() {
                 sink.seek(queue, offset);
             }
         }

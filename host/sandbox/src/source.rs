@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use connect_record::{Batch, Limits, Origin, ResumePoint};
-use connect_rows::Parts;
 
 use crate::bindings::v0_1::{self, exports::rocketmq::connect::source};
 use crate::call::Guest;
@@ -45,14 +44,12 @@ impl SourceInstance {
     /// # Errors
     /// What a call can end with. After a [`CallError::Retriable`] it may be called again.
     pub async fn open(&mut self, settings: &[(String, String)]) -> Result<(), CallError> {
-        const CALL: &str = "open";
-        let call = self.guest.begin(CALL)?;
         let given = v0_1::settings(settings);
-        let outcome = call
-            .run(self.guest.exports.call_open(&mut self.guest.store, &given))
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))
+        self.guest
+            .ask("open", async |exports, store| {
+                exports.call_open(store, &given).await
+            })
+            .await
     }
 
     /// Asks for the next records. The three figures are wishes; the bounds of the sandbox hold.
@@ -68,25 +65,18 @@ impl SourceInstance {
     ) -> Result<Polled, CallError> {
         const CALL: &str = "poll";
         let max_wait = u32::try_from(max_wait.as_millis()).unwrap_or(u32::MAX);
-        let call = self.guest.begin(CALL)?;
-        let asked =
-            self.guest
-                .exports
-                .call_poll(&mut self.guest.store, max_records, max_bytes, max_wait);
-        let outcome = call.run(asked).await;
-        let answer = self.guest.end(&call, outcome)?;
-        let polled = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))?;
+        let polled = self
+            .guest
+            .ask(CALL, async |exports, store| {
+                exports
+                    .call_poll(store, max_records, max_bytes, max_wait)
+                    .await
+            })
+            .await?;
         let points = v0_1::own_points(polled.points);
         check(&points, &polled.forget).map_err(|reason| self.guest.answer(CALL, reason))?;
-        let batch = Batch::check(Parts::from(polled.batch), Origin::Source, &self.batch);
-        let batch = batch.map_err(|source| {
-            let plugin = self.guest.plugin();
-            self.guest.reject(CallError::Batch {
-                plugin,
-                call: CALL,
-                source,
-            })
-        })?;
+        let batch = Batch::check(polled.batch.into(), Origin::Source, &self.batch)
+            .map_err(|source| self.guest.bad_batch(CALL, source))?;
         Ok(Polled {
             batch,
             points,
@@ -100,18 +90,12 @@ impl SourceInstance {
     /// # Errors
     /// What a call can end with.
     pub async fn committed(&mut self, points: &[ResumePoint]) -> Result<(), CallError> {
-        const CALL: &str = "committed";
-        let call = self.guest.begin(CALL)?;
         let given = v0_1::points(points);
-        let outcome = call
-            .run(
-                self.guest
-                    .exports
-                    .call_committed(&mut self.guest.store, &given),
-            )
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))
+        self.guest
+            .ask("committed", async |exports, store| {
+                exports.call_committed(store, &given).await
+            })
+            .await
     }
 
     /// Ends the source. Unless it answers [`CallError::Retriable`], the instance is of no use
@@ -120,17 +104,9 @@ impl SourceInstance {
     /// # Errors
     /// What a call can end with.
     pub async fn close(&mut self) -> Result<(), CallError> {
-        const CALL: &str = "close";
-        let call = self.guest.begin(CALL)?;
-        let outcome = call
-            .run(self.guest.exports.call_close(&mut self.guest.store))
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        let answer = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure));
-        if !matches!(answer, Err(CallError::Retriable { .. })) {
-            self.guest.retire();
-        }
-        answer
+        self.guest
+            .close(async |exports, store| exports.call_close(store).await)
+            .await
     }
 
     /// Linear memory the instance uses, in bytes. It never shrinks.

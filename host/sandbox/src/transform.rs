@@ -37,14 +37,12 @@ impl TransformInstance {
     /// # Errors
     /// What a call can end with. After a [`CallError::Retriable`] it may be called again.
     pub async fn open(&mut self, settings: &[(String, String)]) -> Result<(), CallError> {
-        const CALL: &str = "open";
-        let call = self.guest.begin(CALL)?;
         let given = v0_1::settings(settings);
-        let outcome = call
-            .run(self.guest.exports.call_open(&mut self.guest.store, &given))
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))
+        self.guest
+            .ask("open", async |exports, store| {
+                exports.call_open(store, &given).await
+            })
+            .await
     }
 
     /// Lends the transform a batch and takes what it made of it.
@@ -55,31 +53,20 @@ impl TransformInstance {
     pub async fn apply(&mut self, batch: &Parts) -> Result<Applied, CallError> {
         const CALL: &str = "apply";
         let inputs = batch.records();
-        let call = self.guest.begin(CALL)?;
         let lent = Lent::new(batch);
-        let outcome = call
-            .run(
-                self.guest
-                    .exports
-                    .call_apply(&mut self.guest.store, lent.batch()),
-            )
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        let applied = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure))?;
+        let applied = self
+            .guest
+            .ask(CALL, async |exports, store| {
+                exports.call_apply(store, lent.batch()).await
+            })
+            .await?;
         let rejected =
             rejected(applied.rejected, inputs).map_err(|reason| self.guest.answer(CALL, reason))?;
         let origin = Origin::Transform {
             inputs: u32::try_from(inputs).unwrap_or(u32::MAX),
         };
-        let batch =
-            Batch::check(Parts::from(applied.batch), origin, &self.batch).map_err(|source| {
-                let plugin = self.guest.plugin();
-                self.guest.reject(CallError::Batch {
-                    plugin,
-                    call: CALL,
-                    source,
-                })
-            })?;
+        let batch = Batch::check(applied.batch.into(), origin, &self.batch)
+            .map_err(|source| self.guest.bad_batch(CALL, source))?;
         let refused: BTreeSet<u32> = rejected.iter().map(|one| one.index).collect();
         let both = if refused.is_empty() {
             None
@@ -102,17 +89,9 @@ impl TransformInstance {
     /// # Errors
     /// What a call can end with.
     pub async fn close(&mut self) -> Result<(), CallError> {
-        const CALL: &str = "close";
-        let call = self.guest.begin(CALL)?;
-        let outcome = call
-            .run(self.guest.exports.call_close(&mut self.guest.store))
-            .await;
-        let answer = self.guest.end(&call, outcome)?;
-        let answer = answer.map_err(|failure| v0_1::failure(&self.guest, CALL, failure));
-        if !matches!(answer, Err(CallError::Retriable { .. })) {
-            self.guest.retire();
-        }
-        answer
+        self.guest
+            .close(async |exports, store| exports.call_close(store).await)
+            .await
     }
 
     /// Linear memory the instance uses, in bytes. It never shrinks.

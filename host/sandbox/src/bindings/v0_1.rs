@@ -167,6 +167,9 @@ impl<'a> Lent<'a> {
     }
 }
 
+/// What the exports answer that may fail.
+pub(crate) type Answer<R> = Result<R, records::Failure>;
+
 /// What a guest answered that did not work out.
 pub(crate) fn failure<E>(
     guest: &Guest<E>,

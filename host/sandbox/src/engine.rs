@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, component::InstancePre};
 
+use crate::birth::{INSTANTIATE, Origin};
 use crate::cache::{self, CodeCache, Kind};
-use crate::call::{INSTANTIATE, Origin};
 use crate::config::{SandboxSettings, engine_config};
 use crate::description::Description;
 use crate::error::CallError;

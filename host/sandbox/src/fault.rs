@@ -7,7 +7,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::call::INSTANTIATE;
+use crate::birth::INSTANTIATE;
 use crate::context::Unanswered;
 use crate::error::CallError;
 use crate::limits::Limits;

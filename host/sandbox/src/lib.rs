@@ -17,6 +17,7 @@
 
 mod access;
 mod bindings;
+mod birth;
 mod cache;
 mod call;
 mod config;

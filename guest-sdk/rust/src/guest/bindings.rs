@@ -34,78 +34,48 @@ pub mod common {
     });
 }
 
-/// What every role exports.
-pub mod connector {
-    wit_bindgen::generate!({
-        path: "../../wit/connect/v0.1",
-        inline: "
-            package rocketmq:connect-sdk;
-            world connector-part {
-                export rocketmq:connect/connector@0.1.0;
-            }
-        ",
-        world: "rocketmq:connect-sdk/connector-part",
-        with: {
-            "rocketmq:connect/records@0.1.0": super::common::rocketmq::connect::records,
-        },
-        generate_all,
-        pub_export_macro: true,
-    });
+/// A module with what one interface needs to be exported; its types are those of `common`.
+macro_rules! exported {
+    ($(#[$doc:meta])+ $name:ident, $world:literal) => {
+        $(#[$doc])+
+        pub mod $name {
+            wit_bindgen::generate!({
+                path: "../../wit/connect/v0.1",
+                inline: "
+                    package rocketmq:connect-sdk;
+                    world connector-part { export rocketmq:connect/connector@0.1.0; }
+                    world source-part { export rocketmq:connect/source@0.1.0; }
+                    world sink-part { export rocketmq:connect/sink@0.1.0; }
+                    world transform-part { export rocketmq:connect/transform@0.1.0; }
+                ",
+                world: $world,
+                with: {
+                    "rocketmq:connect/records@0.1.0": super::common::rocketmq::connect::records,
+                },
+                generate_all,
+                pub_export_macro: true,
+            });
+        }
+    };
 }
 
-/// What a source exports.
-pub mod source {
-    wit_bindgen::generate!({
-        path: "../../wit/connect/v0.1",
-        inline: "
-            package rocketmq:connect-sdk;
-            world source-part {
-                export rocketmq:connect/source@0.1.0;
-            }
-        ",
-        world: "rocketmq:connect-sdk/source-part",
-        with: {
-            "rocketmq:connect/records@0.1.0": super::common::rocketmq::connect::records,
-        },
-        generate_all,
-        pub_export_macro: true,
-    });
-}
-
-/// What a sink exports.
-pub mod sink {
-    wit_bindgen::generate!({
-        path: "../../wit/connect/v0.1",
-        inline: "
-            package rocketmq:connect-sdk;
-            world sink-part {
-                export rocketmq:connect/sink@0.1.0;
-            }
-        ",
-        world: "rocketmq:connect-sdk/sink-part",
-        with: {
-            "rocketmq:connect/records@0.1.0": super::common::rocketmq::connect::records,
-        },
-        generate_all,
-        pub_export_macro: true,
-    });
-}
-
-/// What a transform exports.
-pub mod transform {
-    wit_bindgen::generate!({
-        path: "../../wit/connect/v0.1",
-        inline: "
-            package rocketmq:connect-sdk;
-            world transform-part {
-                export rocketmq:connect/transform@0.1.0;
-            }
-        ",
-        world: "rocketmq:connect-sdk/transform-part",
-        with: {
-            "rocketmq:connect/records@0.1.0": super::common::rocketmq::connect::records,
-        },
-        generate_all,
-        pub_export_macro: true,
-    });
-}
+exported!(
+    /// What every role exports.
+    connector,
+    "rocketmq:connect-sdk/connector-part"
+);
+exported!(
+    /// What a source exports.
+    source,
+    "rocketmq:connect-sdk/source-part"
+);
+exported!(
+    /// What a sink exports.
+    sink,
+    "rocketmq:connect-sdk/sink-part"
+);
+exported!(
+    /// What a transform exports.
+    transform,
+    "rocketmq:connect-sdk/transform-part"
+);

@@ -34,133 +34,33 @@ fn pairs(list: Vec<(String, String)>) -> Vec<wit::Setting> {
         .collect()
 }
 
-impl From<Parts> for wit::Batch {
-    fn from(parts: Parts) -> Self {
-        let Parts {
-            topics,
-            partitions,
-            schemas,
-            names,
-            entry_size,
-            header_size,
-            entries,
-            headers,
-            arena,
-        } = parts;
-        Self {
-            topics,
-            partitions,
-            schemas,
-            names,
-            entry_size,
-            header_size,
-            entries,
-            headers,
-            arena,
+/// Both sides of the wall have their own type for the same thing. Each field is named, so that one
+/// that is new on either side does not get lost.
+macro_rules! moved {
+    (both ways: $one:path, $other:path { $($field:ident),+ $(,)? }) => {
+        moved!($one => $other { $($field),+ });
+        moved!($other => $one { $($field),+ });
+    };
+    ($from:path => $to:path { $($field:ident),+ $(,)? }) => {
+        impl From<$from> for $to {
+            fn from(from: $from) -> Self {
+                let $from { $($field),+ } = from;
+                Self { $($field: $field.into()),+ }
+            }
         }
-    }
+    };
 }
 
-impl From<wit::Batch> for Parts {
-    fn from(batch: wit::Batch) -> Self {
-        let wit::Batch {
-            topics,
-            partitions,
-            schemas,
-            names,
-            entry_size,
-            header_size,
-            entries,
-            headers,
-            arena,
-        } = batch;
-        Self {
-            topics,
-            partitions,
-            schemas,
-            names,
-            entry_size,
-            header_size,
-            entries,
-            headers,
-            arena,
-        }
-    }
-}
-
-impl From<wit::ResumePoint> for ResumePoint {
-    fn from(point: wit::ResumePoint) -> Self {
-        Self {
-            partition: point.partition,
-            position: point.position,
-        }
-    }
-}
-
-impl From<ResumePoint> for wit::ResumePoint {
-    fn from(point: ResumePoint) -> Self {
-        Self {
-            partition: point.partition,
-            position: point.position,
-        }
-    }
-}
-
-impl From<wit::Queue> for Queue {
-    fn from(queue: wit::Queue) -> Self {
-        Self {
-            topic: queue.topic,
-            broker: queue.broker,
-            id: queue.id,
-        }
-    }
-}
-
-impl From<Queue> for wit::Queue {
-    fn from(queue: Queue) -> Self {
-        Self {
-            topic: queue.topic,
-            broker: queue.broker,
-            id: queue.id,
-        }
-    }
-}
-
-impl From<wit::QueueOffset> for QueueOffset {
-    fn from(offset: wit::QueueOffset) -> Self {
-        Self {
-            queue: offset.queue.into(),
-            next: offset.next,
-        }
-    }
-}
-
-impl From<QueueOffset> for wit::QueueOffset {
-    fn from(offset: QueueOffset) -> Self {
-        Self {
-            queue: offset.queue.into(),
-            next: offset.next,
-        }
-    }
-}
-
-impl From<Rejected> for wit::Rejected {
-    fn from(rejected: Rejected) -> Self {
-        Self {
-            index: rejected.index,
-            reason: rejected.reason,
-        }
-    }
-}
-
-impl From<Problem> for wit::Problem {
-    fn from(problem: Problem) -> Self {
-        Self {
-            key: problem.key,
-            reason: problem.reason,
-        }
-    }
-}
+moved!(both ways: Parts, wit::Batch {
+    topics, partitions, schemas, names, entry_size, header_size, entries, headers, arena,
+});
+moved!(both ways: ResumePoint, wit::ResumePoint { partition, position });
+moved!(both ways: Queue, wit::Queue { topic, broker, id });
+moved!(both ways: QueueOffset, wit::QueueOffset { queue, next });
+moved!(Rejected => wit::Rejected { index, reason });
+moved!(Late => sink::Late { queue, offset, reason });
+moved!(Problem => wit::Problem { key, reason });
+moved!(Need => own::Need { kind, target });
 
 impl From<Failure> for wit::Failure {
     fn from(failure: Failure) -> Self {
@@ -171,16 +71,6 @@ impl From<Failure> for wit::Failure {
             }),
             Failure::Invalid(problems) => Self::Invalid(all(problems)),
             Failure::Fatal(reason) => Self::Fatal(reason),
-        }
-    }
-}
-
-impl From<Late> for sink::Late {
-    fn from(late: Late) -> Self {
-        Self {
-            queue: late.queue.into(),
-            offset: late.offset,
-            reason: late.reason,
         }
     }
 }
@@ -245,15 +135,6 @@ impl From<OptionSpec> for own::OptionSpec {
             doc: option.doc,
             allowed: option.allowed,
             attributes: pairs(option.attributes),
-        }
-    }
-}
-
-impl From<Need> for own::Need {
-    fn from(need: Need) -> Self {
-        Self {
-            kind: need.kind,
-            target: need.target,
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use connect_record::{Queue, ResumePoint};
+use connect_record::Queue;
 use connect_sandbox::{
-    Access, Limits, Plugin, Sandbox, SandboxSettings, SinkContext, SinkInstance, SourceContext,
-    SourceInstance, TaskScope, TransformInstance,
+    Access, Limits, Plugin, ResumeAnswer, Sandbox, SandboxSettings, SinkContext, SinkInstance,
+    SourceContext, SourceInstance, TaskScope, TransformInstance,
 };
 use futures::future::BoxFuture;
 
@@ -114,8 +114,8 @@ fn scope() -> TaskScope {
 struct Nobody;
 
 impl SourceContext for Nobody {
-    fn resume_points(&self, _: Option<Vec<String>>) -> BoxFuture<'_, Vec<ResumePoint>> {
-        Box::pin(std::future::ready(Vec::new()))
+    fn resume_points(&self, _: Option<Vec<String>>) -> BoxFuture<'_, ResumeAnswer> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn reconfigure(&self) {}

@@ -228,6 +228,11 @@ fn configurations_that_cannot_work() -> Result<()> {
                 ["source.filenmae", "source.filename"],
             ),
             (
+                "a converter of a direct connector",
+                direct("value.converter"),
+                ["value.converter", "without connector.direct.enable"],
+            ),
+            (
                 "a misspelt key of a direct connector's sink",
                 direct("sink.filenmae"),
                 ["sink.filenmae", "sink.filename"],

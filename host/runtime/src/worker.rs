@@ -149,21 +149,28 @@ impl Worker {
         }
     }
 
+    /// Puts among the entries what `make` starts, but not once the worker is shutting down: shutdown
+    /// stops those that it finds there, and a later one would be stopped by nobody. What is stored
+    /// starts with the next worker.
+    fn install(&self, name: &str, make: impl FnOnce() -> Entry) {
+        self.entries_mut(|entries| {
+            if !self.0.closing.load(Ordering::Acquire) {
+                entries.insert(name.to_owned(), make());
+            }
+        });
+    }
+
     /// Gives a connector whose supervisor is gone another one, so that no request is answered with
     /// a success that nobody carries out.
-    fn revive(&self, name: &str, target: Target) {
+    fn revive(&self, name: &str, target: Target, why: &str) {
         let Some(entry) = self.entry(name) else {
             return;
         };
-        tracing::error!(
-            connector = name,
-            "the connector had no supervisor any more; it is started anew"
-        );
+        tracing::error!(connector = name, "{why}; the connector is started anew");
         match self.parse(name, &entry.config) {
-            Ok(spec) => {
-                let entry = self.begin(Arc::new(spec), None, target, entry.created);
-                self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
-            }
+            Ok(spec) => self.install(name, || {
+                self.begin(Arc::new(spec), None, target, entry.created)
+            }),
             Err(problems) => entry
                 .board
                 .connector(State::Failed, Some(problems.join("; "))),
@@ -231,23 +238,23 @@ impl Worker {
 
         let warnings = spec.warnings.clone();
         let running = known.as_ref().and_then(|entry| entry.connector.clone());
-        let entry = if let Some(connector) = running {
+        if let Some(connector) = running {
             if connector.replace(plan).await {
-                Entry {
+                let entry = Entry {
                     config: Arc::new(config),
                     target,
                     created,
                     board: connector.board.clone(),
                     connector: Some(connector),
-                }
+                };
+                self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
             } else {
                 // its supervisor is gone, and the plan with it: another makes it again
-                self.begin(spec, None, target, created)
+                self.install(name, || self.begin(spec, None, target, created));
             }
         } else {
-            self.begin(spec, Some(plan), target, created)
-        };
-        self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
+            self.install(name, || self.begin(spec, Some(plan), target, created));
+        }
         tracing::info!(
             connector = name,
             "the connector's configuration is in place"
@@ -280,7 +287,7 @@ impl Worker {
         // stopped first: a task that still ran would store positions of a connector that is gone
         let deleted = self.0.shared.deps.store.delete_connector(name, true).await;
         if let Err(error) = deleted {
-            self.revive(name, entry.target);
+            self.revive(name, entry.target, "the store did not delete it");
             return Err(storing(error));
         }
         self.entries_mut(|entries| entries.remove(name));
@@ -329,7 +336,7 @@ impl Worker {
                 Target::Running => connector.resume().await,
             };
             if !obeyed {
-                self.revive(name, target);
+                self.revive(name, target, "it had no supervisor any more");
             }
         }
         self.entries_mut(|entries| {

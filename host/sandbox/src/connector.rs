@@ -22,7 +22,7 @@ const TASK_BYTES: usize = 1 << 20;
 /// How a connector is spread over tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The settings of each task; none means that there is nothing to do now.
+    /// The settings of each task; none, with `recheck`, when there is nothing to do yet.
     pub tasks: Vec<Vec<(String, String)>>,
     /// Ask again after this time.
     pub recheck: Option<Duration>,

@@ -71,7 +71,7 @@ pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanE
             sink_settings,
             ..
         } => {
-            let wanted = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+            let wanted = u32::try_from(tasks.len()).unwrap_or(u32::MAX).max(1);
             let (access, split) = side(shared, sink, sink_settings, wanted).await?;
             if split.tasks.len() < tasks.len() {
                 let (source, sink) = (tasks.len(), split.tasks.len());
@@ -84,7 +84,8 @@ pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanE
         Flow::Source { .. } | Flow::Sink { .. } => (Access::default(), Vec::new()),
     };
     let most = usize::try_from(spec.max_tasks).unwrap_or(usize::MAX);
-    if tasks.is_empty() || tasks.len() > most {
+    // no task is an answer only of a plugin that wants to be asked again
+    if tasks.len() > most || (tasks.is_empty() && plan.recheck.is_none()) {
         let found = tasks.len();
         return Err(PlanError::Invalid(vec![format!(
             "the plugin split its work into {found} tasks; `max.tasks` allows 1 to {most}"

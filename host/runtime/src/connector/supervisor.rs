@@ -393,6 +393,7 @@ impl Supervisor {
         if ran >= restart.healthy + self.shared.settings.limits.call_wall {
             slot.failures = 0;
             slot.suspicions = 0;
+            slot.careful.clear();
         }
         if let Some(TaskError::Suspect { careful, .. }) = &error {
             for (queue, end) in careful {

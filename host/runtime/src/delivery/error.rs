@@ -10,7 +10,8 @@ use connect_store::StoreError;
 use crate::mapping::MappingError;
 
 /// Stretches of queues, by the offset after their end, that are put one record at a time: a batch
-/// among them brought an instance down, and the record that did it is to be found.
+/// among them brought an instance down, and the record that did it is to be found. Of a direct task,
+/// whose records have no offsets that outlive it, the number of records from where it begins.
 pub(crate) type Careful = HashMap<Queue, u64>;
 
 /// Why a task ended by itself.

@@ -17,8 +17,17 @@ pub(crate) enum In {
     All,
     Sources,
     Sinks,
+    /// Sources and sinks with topics, that is without `connector.direct.enable`.
+    Topics,
     /// With `connector.direct.enable`.
     Direct,
+}
+
+impl In {
+    /// Whether a key with an effect here has one in connectors of this kind.
+    pub(crate) fn covers(self, kind: Self) -> bool {
+        self == Self::All || self == kind || (self == Self::Topics && kind != Self::Direct)
+    }
 }
 
 const TABLE: &[(&str, Treatment)] = &[
@@ -26,10 +35,10 @@ const TABLE: &[(&str, Treatment)] = &[
     ("max.tasks", Treatment::Used(In::All)),
     ("connect.topicname", Treatment::Used(In::All)),
     ("connect.topicnames", Treatment::Used(In::Sinks)),
-    ("key.converter", Treatment::Used(In::All)),
-    ("key.converter.*", Treatment::Used(In::All)),
-    ("value.converter", Treatment::Used(In::All)),
-    ("value.converter.*", Treatment::Used(In::All)),
+    ("key.converter", Treatment::Used(In::Topics)),
+    ("key.converter.*", Treatment::Used(In::Topics)),
+    ("value.converter", Treatment::Used(In::Topics)),
+    ("value.converter.*", Treatment::Used(In::Topics)),
     ("task.group.id", Treatment::Used(In::Sinks)),
     ("consume.from.where", Treatment::Used(In::Sinks)),
     ("consume.from.timestamp", Treatment::Used(In::Sinks)),
@@ -99,13 +108,19 @@ pub(crate) fn covers(known: &str, key: &str) -> bool {
     }
 }
 
-/// The known key that looks most like `key`, if one is near enough to have been meant.
+/// The key that looks most like `key`, if one is near enough to have been meant: one of `more`, or
+/// one of the worker's own.
 pub(crate) fn nearest<'a>(key: &str, more: impl Iterator<Item = &'a str>) -> Option<String> {
     let own = TABLE
         .iter()
         .map(|(known, _)| *known)
         .filter(|known| !known.ends_with('*'));
-    own.chain(more)
+    nearest_of(key, own.chain(more))
+}
+
+/// As [`nearest`], of these alone.
+pub(crate) fn nearest_of<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    known
         .map(|known| (strsim::jaro_winkler(key, known), known))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -123,7 +138,7 @@ mod tests {
         assert_eq!(treatment("filename"), None);
         assert_eq!(
             treatment("key.converter.schemas.enable"),
-            Some(Treatment::Used(In::All))
+            Some(Treatment::Used(In::Topics))
         );
     }
 

@@ -85,7 +85,8 @@ pub(crate) fn parse(
     let group = reader
         .text("task.group.id")
         .map_or_else(|| group_of(name), str::to_owned);
-    if let Some(problem) = bad_group(&group) {
+    let sink = matches!(flow, Some(Flow::Sink { .. }));
+    if let Some(problem) = bad_group(&group).filter(|_| sink) {
         reader.problems.push(format!("`task.group.id`: {problem}"));
     }
 
@@ -300,7 +301,10 @@ impl Reader<'_> {
             .text("connect.topicname")
             .filter(|topic| !topic.is_empty())
             .map(str::to_owned);
-        if let Some(problem) = topic.as_deref().and_then(bad_topic) {
+        // a sink may have a list in this key, and checks its topics itself
+        if plugin.role() == Role::Source
+            && let Some(problem) = topic.as_deref().and_then(bad_topic)
+        {
             self.problems
                 .push(format!("`connect.topicname`: {problem}"));
         }

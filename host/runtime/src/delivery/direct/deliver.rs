@@ -2,6 +2,7 @@
 //! with everything before it committed; a batch that brings an instance down is walked record by
 //! record next time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,8 +18,14 @@ use crate::failpoint::{self, Point};
 use crate::guest::Failed;
 use crate::mapping::MappingError;
 
-/// Records by their running number, each with the reason why the sink will not take it.
-type Refused = Vec<(u64, String)>;
+/// What the sink will not take of a stretch, by running number.
+#[derive(Default)]
+struct Rejections {
+    /// With the reason; the first of them fails the task.
+    refused: BTreeMap<u64, String>,
+    /// Passed over, as the connector says.
+    skipped: BTreeSet<u64>,
+}
 
 impl Job<'_> {
     /// Puts, flushes and commits one batch; false when stopped before all of it was durable.
@@ -33,24 +40,29 @@ impl Job<'_> {
         book.end(number, polled.points, polled.forget);
         let mut begin = 0;
         while begin < batch.len() {
+            if self.ctx.stop.is_cancelled() {
+                return Ok(false);
+            }
             let most = if self.careful > 0 { 1 } else { batch.len() };
             let range = begin..batch.len().min(begin + most);
             begin = range.end;
             let place = place(self.ctx.who(), &book, tickets.get(range.clone()));
-            let Some(refused) = self.pass(&batch, &range, &place).await? else {
+            let Some(rejections) = self.pass(&batch, &range, &place).await? else {
                 return Ok(false);
             };
-            let first = refused.into_iter().min();
+            let first = rejections.refused.into_iter().next();
             let durable = first.as_ref().map_or(range.len(), |(number, _)| {
-                usize::try_from(number.saturating_sub(self.next)).unwrap_or(usize::MAX)
+                let before = number.saturating_sub(self.next);
+                usize::try_from(before).map_or(range.len(), |before| before.min(range.len()))
             });
             for ticket in tickets.iter().skip(range.start).take(durable) {
                 book.confirm(*ticket);
             }
             self.commit(book.take()).await?;
             if let Some((number, reason)) = first {
-                let at = range.start.saturating_add(durable);
-                let at = tickets.get(at).filter(|_| number >= self.next);
+                let given = self.next..self.next + range.len() as u64;
+                let at = tickets.get(range.start.saturating_add(durable));
+                let at = at.filter(|_| given.contains(&number));
                 let place = place_of_one(self.ctx.who(), &book, at);
                 return Err(TaskError::Rejected { place, reason });
             }
@@ -61,14 +73,14 @@ impl Job<'_> {
         Ok(true)
     }
 
-    /// Puts and flushes a stretch of a batch; none when stopped before it was durable. What comes
-    /// back is refused, and everything before the first of it is durable.
+    /// Puts and flushes a stretch of a batch; none when stopped before it was durable. Everything
+    /// before the first refused record is durable then.
     async fn pass(
         &self,
         batch: &Batch,
         range: &Range<usize>,
         place: &str,
-    ) -> Result<Option<Refused>, TaskError> {
+    ) -> Result<Option<Rejections>, TaskError> {
         let suspect = |failed| self.suspect(failed, batch, range, place);
         let parts = Arc::new(self.parts(batch, range)?);
         let rejected = loop {
@@ -82,10 +94,10 @@ impl Job<'_> {
             }
         };
         failpoint::pass(Point::PutFlush);
-        let mut refused = Refused::new();
+        let mut rejections = Rejections::default();
         for rejection in rejected {
             let number = self.next + u64::from(rejection.index);
-            self.refuse(&mut refused, number, rejection.reason);
+            self.reject(&mut rejections, number, rejection.reason);
         }
         loop {
             let flushed = match self.sink.flush().await {
@@ -98,19 +110,18 @@ impl Job<'_> {
                 }
             };
             for rejection in flushed.rejected {
-                self.refuse(&mut refused, rejection.offset, rejection.reason);
+                self.reject(&mut rejections, rejection.offset, rejection.reason);
             }
-            let end = self.next + range.len() as u64;
-            let end = refused
-                .iter()
-                .fold(end, |end, (number, _)| end.min(*number));
-            let covered = flushed.upto.is_none_or(|upto| {
-                let known = upto.iter().find(|known| known.queue == self.queue);
-                known.is_some_and(|known| known.next >= end)
-            });
+            let end = rejections.end(self.next, range.len() as u64);
+            // a sink may leave a queue out of which it has made nothing durable
+            let covered = end <= self.next
+                || flushed.upto.is_none_or(|upto| {
+                    let known = upto.iter().find(|known| known.queue == self.queue);
+                    known.is_some_and(|known| known.next >= end)
+                });
             if covered {
                 self.ctx.report.running(None);
-                return Ok(Some(refused));
+                return Ok(Some(rejections));
             }
             if self.ctx.stopped_within(SHORTEST_RETRY).await {
                 return Ok(None);
@@ -118,12 +129,13 @@ impl Job<'_> {
         }
     }
 
-    fn refuse(&self, refused: &mut Refused, number: u64, reason: String) {
-        if self.ctx.spec.skip_bad_records {
+    /// A sink may say the same at every flush; it counts, and is logged, once.
+    fn reject(&self, rejections: &mut Rejections, number: u64, reason: String) {
+        if !self.ctx.spec.skip_bad_records {
+            rejections.refused.entry(number).or_insert(reason);
+        } else if rejections.skipped.insert(number) {
             tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, record = number, reason,
                 "a record the sink rejects is skipped");
-        } else {
-            refused.push((number, reason));
         }
     }
 
@@ -225,6 +237,19 @@ impl Job<'_> {
     }
 }
 
+impl Rejections {
+    /// Up to where the sink has to be durable before this stretch is through: to the first refused
+    /// record, less what is skipped right before that.
+    fn end(&self, begin: u64, records: u64) -> u64 {
+        let first = self.refused.keys().next().copied();
+        let mut end = (begin + records).min(first.unwrap_or(u64::MAX));
+        while end > begin && self.skipped.contains(&(end - 1)) {
+            end -= 1;
+        }
+        end
+    }
+}
+
 /// Names a stretch for people: its one record, or how many from where.
 fn place(who: String, book: &Tracker, tickets: Option<&[Ticket]>) -> String {
     match tickets {
@@ -240,6 +265,32 @@ fn place(who: String, book: &Tracker, tickets: Option<&[Ticket]>) -> String {
 fn place_of_one(who: String, book: &Tracker, ticket: Option<&Ticket>) -> String {
     match ticket {
         Some(ticket) => format!("{who}, {}", book.place(*ticket)),
-        None => format!("{who}, a record the sink had taken before"),
+        None => format!("{who}, a record that was not in this batch"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rejections;
+
+    #[test]
+    fn a_sink_need_not_flush_what_it_will_not_take() {
+        let of = |refused: &[u64], skipped: &[u64]| Rejections {
+            refused: refused.iter().map(|n| (*n, String::new())).collect(),
+            skipped: skipped.iter().copied().collect(),
+        };
+        for (refused, skipped, end) in [
+            (&[][..], &[][..], 15),
+            (&[12, 13], &[], 12),
+            (&[10], &[], 10),
+            (&[7], &[], 7),
+            (&[99], &[], 15),
+            (&[], &[13, 14], 13),
+            (&[], &[10, 11, 12, 13, 14], 10),
+            (&[], &[11], 15),
+        ] {
+            let rejections = of(refused, skipped);
+            assert_eq!(rejections.end(10, 5), end, "{refused:?} {skipped:?}");
+        }
     }
 }

@@ -40,14 +40,15 @@ impl Reader<'_> {
                 Some(Treatment::Used(In::Direct)) if sided.is_some() && bare != "task.class" => {
                     unknown(key, bare, options().map(|option| option.key.as_str()))
                 }
-                Some(Treatment::Used(place)) if place == In::All || place == here => continue,
+                Some(Treatment::Used(place)) if place.covers(here) => continue,
                 Some(Treatment::Used(place)) => {
                     let only = match place {
-                        In::Direct => "only with connector.direct.enable",
-                        In::Sources => "only in a source",
-                        In::Sinks | In::All => "only in a sink",
+                        In::Direct => "with connector.direct.enable",
+                        In::Topics => "without connector.direct.enable",
+                        In::Sources => "in a source that writes to topics",
+                        In::Sinks | In::All => "in a sink of topics",
                     };
-                    format!("`{key}` has an effect {only}; remove it")
+                    format!("`{key}` has an effect only {only}; remove it")
                 }
                 Some(Treatment::Ignored(why)) => {
                     self.warnings.push(format!("`{key}` has no effect: {why}"));
@@ -99,7 +100,12 @@ fn side_key(key: &str) -> Option<(Side, &str)> {
 /// Says that nobody knows `key`, which is `bare` to its plugin, with the nearest that is known.
 fn unknown<'a>(key: &str, bare: &str, options: impl Iterator<Item = &'a str>) -> String {
     let prefix = key.strip_suffix(bare).unwrap_or_default();
-    let hint = keys::nearest(bare, options).map_or_else(String::new, |near| {
+    let near = if prefix.is_empty() {
+        keys::nearest(bare, options)
+    } else {
+        keys::nearest_of(bare, options)
+    };
+    let hint = near.map_or_else(String::new, |near| {
         format!("; did you mean `{prefix}{near}`?")
     });
     format!("unknown key `{key}`{hint}")

@@ -146,3 +146,33 @@ fn a_deleted_connector_does_not_come_back() -> Result<()> {
         arrives(&setup, "some", "one\none\n")
     })
 }
+
+/// A source that has nothing to do yet runs without tasks, and is asked again.
+#[test]
+fn a_plan_without_tasks_is_made_again() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?
+            .with_guests(&["late-source"])?;
+        let worker = setup.start()?;
+        let rest = worker.rest()?;
+        rest.create(
+            "late-source",
+            &json!({"connector.class": "late-source", "connect.topicname": "late"}),
+        )?;
+        wait::until_true("the source runs", PATIENCE, || {
+            Ok(rest.connector("late-source")?.state == "RUNNING")
+        })?;
+        ensure!(
+            rest.tasks("late-source")?.is_empty(),
+            "it has a task already"
+        );
+        rest.create(
+            "late-sink",
+            &json!({"connector.class": "file-sink", "filename": "late-out.txt",
+                    "connect.topicnames": "late"}),
+        )?;
+        std::fs::write(setup.file("go"), "")?;
+        arrives(&setup, "late", "here\n")
+    })
+}

@@ -433,3 +433,64 @@ fn a_late_rejection_stops_a_direct_connector() -> Result<()> {
         wait::until_true("the rest is through", PATIENCE, || stands("5"))
     })
 }
+
+/// Five records in one batch, one of them refused at once or late, by a sink that says up to where it
+/// is durable or says nothing: what stands before it is committed, and nothing behind it.
+#[test]
+fn a_rejection_within_a_batch_of_a_direct_connector() -> Result<()> {
+    alone(|folder| {
+        let guests = ["seq-source", "reject-sink"];
+        let (_cluster, setup) = stage(folder, &guests, &[NO_RESTART])?;
+        let worker = setup.start()?;
+        for (at, before) in [("0", None), ("2", Some("2")), ("4", Some("4"))] {
+            for late in ["false", "true"] {
+                for honest in ["false", "true"] {
+                    let name = format!("direct-{at}-{late}-{honest}");
+                    let mut config = json!({"connector.class": "seq-source", "count": "5",
+                                            "connector.direct.enable": "true",
+                                            "sink.task.class": "reject-sink",
+                                            "text": format!("-{at}"), "late": late,
+                                            "honest": honest});
+                    worker.rest()?.create(&name, &config)?;
+                    let reason = worker.failure(&name, PATIENCE)?;
+                    let word = format!("contains \"-{at}\", offset {at}");
+                    ensure!(reason.contains(&word), "{name} fails with {reason}");
+                    let durable = setup.durable()?;
+                    let stands = durable.position(&name, "p0");
+                    ensure!(stands == before, "{name} stands at {stands:?}");
+
+                    config["text"] = json!("none");
+                    worker.rest()?.create(&name, &config)?;
+                    wait::until_true("the rest is through", PATIENCE, || {
+                        Ok(setup.durable()?.position(&name, "p0") == Some("5"))
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The same sinks, skipped instead of stopped at: the batch goes on over what they leave out.
+#[test]
+fn skipped_records_of_a_direct_connector() -> Result<()> {
+    alone(|folder| {
+        let guests = ["seq-source", "reject-sink"];
+        let (_cluster, setup) = stage(folder, &guests, &[NO_RESTART])?;
+        let worker = setup.start()?;
+        for late in ["false", "true"] {
+            let name = format!("direct-{late}");
+            worker.rest()?.create(
+                &name,
+                &json!({"connector.class": "seq-source", "count": "5",
+                        "connector.direct.enable": "true", "sink.task.class": "reject-sink",
+                        "text": "-4", "late": late, "honest": "true",
+                        "errors.tolerance": "all"}),
+            )?;
+            wait::until_true("all is through", PATIENCE, || {
+                Ok(setup.durable()?.position(&name, "p0") == Some("5"))
+            })?;
+        }
+        Ok(())
+    })
+}

@@ -1,15 +1,37 @@
 //! Rejects the records whose value contains `text`, with its offset in the reason; with
-//! `late=true` at the flush instead of at once.
+//! `late=true` at the flush instead of at once. With `honest=true` a flush lists the queues of which it
+//! has something durable, each up to its first rejected record, and no other queue.
 
 use connect_sdk::{
-    Connector, Description, Flushed, Late, OptionSpec, Queue, Records, Rejected, Result, Settings,
+    Connector, Description, Flushed, Late, OptionSpec, Queue, QueueOffset, Record, Records, Rejected, Result, Settings,
     Sink, SinkContext,
 };
 
 struct Rejecting {
     text: String,
     late: bool,
+    honest: bool,
     bad: Vec<Late>,
+    /// Where each queue stands, and whether a rejected record keeps it there.
+    good: Vec<(QueueOffset, bool)>,
+}
+
+impl Rejecting {
+    fn note(&mut self, record: &Record<'_>, bad: bool) {
+        let Some(queue) = Queue::of(record) else {
+            return;
+        };
+        let known = self.good.iter_mut().find(|(end, _)| end.queue == queue);
+        match known {
+            Some((_, stands @ false)) if bad => *stands = true,
+            Some((end, false)) => end.next = record.offset() + 1,
+            Some((_, true)) => {}
+            None => {
+                let next = if bad { 0 } else { record.offset() + 1 };
+                self.good.push((QueueOffset { queue, next }, bad));
+            }
+        }
+    }
 }
 
 impl Connector for Rejecting {
@@ -29,6 +51,11 @@ impl Connector for Rejecting {
                 .default(false)
                 .doc("reject at the flush"),
         )
+        .option(
+            OptionSpec::boolean("honest")
+                .default(false)
+                .doc("flush tells up to where it is durable"),
+        )
     }
 }
 
@@ -37,14 +64,19 @@ impl Sink for Rejecting {
         Ok(Self {
             text: settings.text("text")?.to_owned(),
             late: settings.boolean("late")?,
+            honest: settings.boolean("honest")?,
             bad: Vec::new(),
+            good: Vec::new(),
         })
     }
 
     fn put(&mut self, records: &Records<'_>) -> Result<Vec<Rejected>> {
         let mut rejected = Vec::new();
         for record in records.records() {
-            if !String::from_utf8_lossy(record.value().unwrap_or_default()).contains(&self.text) {
+            let value = String::from_utf8_lossy(record.value().unwrap_or_default());
+            let bad = value.contains(&self.text);
+            self.note(&record, bad);
+            if !bad {
                 continue;
             }
             let reason = format!("contains {:?}, offset {}", self.text, record.offset());
@@ -62,7 +94,10 @@ impl Sink for Rejecting {
 
     fn flush(&mut self) -> Result<Flushed> {
         Ok(Flushed {
-            upto: None,
+            upto: self.honest.then(|| {
+                let ends = self.good.iter().map(|(end, _)| end);
+                ends.filter(|end| end.next > 0).cloned().collect()
+            }),
             rejected: std::mem::take(&mut self.bad),
         })
     }

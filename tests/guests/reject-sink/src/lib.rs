@@ -3,8 +3,8 @@
 //! has something durable, each up to its first rejected record, and no other queue.
 
 use connect_sdk::{
-    Connector, Description, Flushed, Late, OptionSpec, Queue, QueueOffset, Record, Records, Rejected, Result, Settings,
-    Sink, SinkContext,
+    Connector, Description, Flushed, Late, OptionSpec, Queue, QueueOffset, Record, Records,
+    Rejected, Result, Settings, Sink, SinkContext,
 };
 
 struct Rejecting {

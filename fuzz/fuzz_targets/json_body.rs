@@ -19,7 +19,9 @@ fuzz_target!(|input: (bool, &[u8])| {
     let Ok(written) = json.encode(first.schema.as_ref(), first.value.as_ref()) else {
         return;
     };
-    let second = json.decode(written.as_ref()).expect("what was written can be read");
+    let second = json
+        .decode(written.as_ref())
+        .expect("what was written can be read");
     let again = json
         .encode(second.schema.as_ref(), second.value.as_ref())
         .expect("what was read of our own can be written");

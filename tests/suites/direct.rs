@@ -126,24 +126,6 @@ fn kills_lose_nothing() -> Result<()> {
     })
 }
 
-/// Waits until the task has failed with a reason that holds all of `words`.
-fn fails_with(worker: &Worker, words: &[&str]) -> Result<()> {
-    let rest = worker.rest()?;
-    let mut last = None;
-    wait::until_true(
-        &format!("the task has failed with {words:?}"),
-        PATIENCE,
-        || {
-            let task = rest.tasks("direct")?.into_iter().next();
-            last.clone_from(&task);
-            Ok(task.is_some_and(|task| {
-                task.state == "FAILED" && words.iter().all(|word| task.reason.contains(word))
-            }))
-        },
-    )
-    .with_context(|| format!("its task is {last:?}"))
-}
-
 /// A direct connector with a sink that dies of one value, on lines of which that is the third.
 fn poisoned(folder: &std::path::Path) -> Result<(Cluster, Setup, Worker)> {
     let cluster = Cluster::started(folder)?;
@@ -169,7 +151,10 @@ fn a_record_that_kills_the_sink_is_found_and_not_passed() -> Result<()> {
     alone(|folder| {
         let (_cluster, setup, mut worker) = poisoned(folder)?;
         // a position of the file source tells the line's first byte: `one\ntwo\n` are eight
-        fails_with(&worker, &["poison-sink", "task 0", "partition", "position"])?;
+        let reason = worker.failure("direct", PATIENCE)?;
+        for word in ["poison-sink", "task 0", "partition", "position"] {
+            ensure!(reason.contains(word), "no `{word}` in: {reason}");
+        }
         let good = setup.file("good.txt");
         wait::until_true("the lines before it are there", PATIENCE, || {
             Ok(std::fs::read_to_string(&good).is_ok_and(|content| content == "one\ntwo\n"))

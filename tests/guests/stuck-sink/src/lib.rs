@@ -45,7 +45,10 @@ impl Sink for Stuck {
     fn put(&mut self, _: &Records<'_>) -> Result<Vec<Rejected>> {
         match self.how.as_str() {
             "retry" => return Err(Failure::retriable("not now").after(self.pause)),
-            "wait" => std::thread::sleep(Duration::from_secs(1_000_000)),
+            "wait" => {
+                connect_sdk::info!("waits inside put");
+                std::thread::sleep(Duration::from_secs(1_000_000));
+            }
             "spin" => loop {
                 std::hint::black_box(());
             },

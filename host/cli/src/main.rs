@@ -18,6 +18,11 @@ use failure::Failure;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+/// The C library's allocator keeps what each thread has freed in an arena of that thread's own, so
+/// large records that are read on one thread and sent on another let the worker's memory wander.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -37,6 +37,7 @@
 //! ```
 
 mod connector;
+mod editions;
 mod error;
 mod format;
 mod inspect;
@@ -57,6 +58,7 @@ pub use tables::{StoredOffset, Target};
 use bytes::Bytes;
 use connector::limited;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use writer::{Change, Writer};
@@ -227,6 +229,52 @@ impl Store {
     /// The file cannot be read.
     pub fn offsets(&self, connector: &str) -> Result<Vec<StoredOffset>, StoreError> {
         self.read(|transaction| tables::offsets(transaction, connector))
+    }
+
+    /// Notes the digests of the plugins that a connector runs with.
+    ///
+    /// # Errors
+    /// The name is too large, or the store has failed.
+    pub async fn set_edition(&self, connector: &str, digests: &[String]) -> Result<(), StoreError> {
+        limited("the name", connector, connector.len())?;
+        let change = Change::Edition {
+            connector: connector.to_owned(),
+            digests: digests.to_vec(),
+        };
+        self.inner.writer.apply(change).await.map(drop)
+    }
+
+    /// The digests that each connector has run with last, by connector.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn editions(&self) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+        self.read(editions::editions)
+    }
+
+    /// Notes that a plugin is not to be tried again, and why; without a reason that it may be.
+    ///
+    /// # Errors
+    /// The reason is too large, or the store has failed.
+    pub async fn set_quarantine(
+        &self,
+        digest: &str,
+        reason: Option<&str>,
+    ) -> Result<(), StoreError> {
+        limited("a reason", digest, reason.map_or(0, str::len))?;
+        let change = Change::Quarantine {
+            digest: digest.to_owned(),
+            reason: reason.map(str::to_owned),
+        };
+        self.inner.writer.apply(change).await.map(drop)
+    }
+
+    /// Digests of plugins that are not to be tried again, with the reason.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn quarantine(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        self.read(editions::quarantine)
     }
 
     fn read<T>(

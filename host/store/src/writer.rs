@@ -5,6 +5,7 @@
 //! a failed commit left behind is only known after the file was opened again.
 
 use crate::StoreError;
+use crate::editions;
 use crate::tables::{self, StoredOffset, Target};
 use bytes::Bytes;
 use redb::{Database, Durability};
@@ -42,6 +43,14 @@ pub(crate) enum Change {
     Offsets {
         connector: String,
         offsets: Vec<StoredOffset>,
+    },
+    Edition {
+        connector: String,
+        digests: Vec<String>,
+    },
+    Quarantine {
+        digest: String,
+        reason: Option<String>,
     },
 }
 
@@ -196,6 +205,7 @@ fn change(transaction: &redb::WriteTransaction, change: &Change) -> Result<bool,
             Ok(true)
         }
         Change::DeleteConnector { name, purge } => {
+            editions::forget_edition(transaction, name)?;
             tables::delete_connector(transaction, name, *purge)
         }
         Change::SetTarget { name, target } => tables::set_target(transaction, name, *target),
@@ -216,6 +226,13 @@ fn change(transaction: &redb::WriteTransaction, change: &Change) -> Result<bool,
         Change::Offsets { connector, offsets } => {
             tables::put_offsets(transaction, connector, offsets)?;
             Ok(true)
+        }
+        Change::Edition { connector, digests } => {
+            editions::set_edition(transaction, connector, digests)?;
+            Ok(true)
+        }
+        Change::Quarantine { digest, reason } => {
+            editions::set_quarantine(transaction, digest, reason.as_deref())
         }
     }
 }

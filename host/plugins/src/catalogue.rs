@@ -1,14 +1,15 @@
 //! What is there, and which plugin a class means.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
-use connect_sandbox::{Plugin, Sandbox};
+use connect_sandbox::Plugin;
 
 use crate::names::{self, Match};
-use crate::scan::{self, ScanProblem};
+use crate::scan::ScanProblem;
 
-/// Loaded plugins. Never changes; another scan makes another catalogue.
+/// Loaded plugins. Never changes; a reload makes another catalogue.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// By name, then by version, oldest first.
@@ -22,6 +23,8 @@ pub struct Entry {
     pub plugin: Plugin,
     /// Its file.
     pub path: PathBuf,
+    /// When it was first found.
+    pub since: SystemTime,
 }
 
 /// A class that names no plugin.
@@ -60,31 +63,6 @@ impl fmt::Display for ResolveError {
 }
 
 impl Catalogue {
-    /// Loads every `*.wasm` file of `directories`, one after the other. What cannot be used is
-    /// reported and left out; the same file twice is loaded once. Of two files with the same name
-    /// and version the first one found stays.
-    pub async fn scan(sandbox: &Sandbox, directories: &[PathBuf]) -> (Self, Vec<ScanProblem>) {
-        let mut problems = Vec::new();
-        let files = {
-            let directories = directories.to_vec();
-            let listed = tokio::task::spawn_blocking(move || {
-                let mut problems = Vec::new();
-                (scan::files(&directories, &mut problems), problems)
-            });
-            let (files, mut found) = listed.await.unwrap_or_default();
-            problems.append(&mut found);
-            files
-        };
-        let mut catalogue = Self::default();
-        for path in files {
-            match scan::load(sandbox, path).await {
-                Ok(entry) => problems.extend(catalogue.add(entry)),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        (catalogue, problems)
-    }
-
     /// The plugins, by name and then version, oldest first.
     pub fn list(&self) -> &[Entry] {
         &self.entries
@@ -96,14 +74,40 @@ impl Catalogue {
     /// # Errors
     /// [`ResolveError`] with the nearest class there is, or the several that it could mean.
     pub fn resolve(&self, class: &str) -> Result<Plugin, ResolveError> {
-        let (name, version) = names::split(class.trim());
-        let wanted = |entry: &&Entry| {
-            version.is_none_or(|version| entry.plugin.description().version == version)
+        self.resolve_among(class, |_| true)
+    }
+
+    /// As [`Self::resolve`]; of a class without a version only those that `fit` are looked at, unless
+    /// none does.
+    ///
+    /// # Errors
+    /// As for [`Self::resolve`].
+    pub fn resolve_among(
+        &self,
+        class: &str,
+        fit: impl Fn(&Plugin) -> bool,
+    ) -> Result<Plugin, ResolveError> {
+        let (_, version) = names::split(class.trim());
+        let found = match version {
+            None => self.find(class, |entry| fit(&entry.plugin)),
+            Some(version) => {
+                self.find(class, |entry| entry.plugin.description().version == version)
+            }
         };
+        match found {
+            Err(error) if version.is_none() && error.candidates.is_empty() => {
+                self.find(class, |_| true)
+            }
+            found => found,
+        }
+    }
+
+    fn find(&self, class: &str, wanted: impl Fn(&Entry) -> bool) -> Result<Plugin, ResolveError> {
+        let (name, _) = names::split(class.trim());
         let graded: Vec<(Match, &Entry)> = self
             .entries
             .iter()
-            .filter(wanted)
+            .filter(|entry| wanted(entry))
             .filter_map(|entry| Some((entry.matches(name)?, entry)))
             .collect();
         let Some(best) = graded.iter().map(|(grade, _)| *grade).min() else {
@@ -127,15 +131,21 @@ impl Catalogue {
         }
     }
 
-    /// Where the plugin with this digest came from.
-    pub fn path(&self, digest: &str) -> Option<&Path> {
+    /// The plugin with this digest.
+    pub fn by_digest(&self, digest: &str) -> Option<&Entry> {
         self.entries
             .iter()
             .find(|entry| entry.plugin.digest() == digest)
-            .map(|entry| entry.path.as_path())
     }
 
-    fn add(&mut self, entry: Entry) -> Option<ScanProblem> {
+    /// The plugin with exactly this name and version.
+    pub fn exactly(&self, name: &str, version: &str) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .find(|entry| entry.name() == name && entry.plugin.description().version == version)
+    }
+
+    pub(crate) fn add(&mut self, entry: Entry) -> Option<ScanProblem> {
         let place = self.entries.binary_search_by(|known| known.order(&entry));
         match place {
             Err(place) => {

@@ -3,8 +3,15 @@
 //! about connectors.
 
 mod catalogue;
+mod deposit;
+mod error;
 mod names;
+mod registry;
 mod scan;
+mod watch;
 
 pub use catalogue::{Catalogue, Entry, ResolveError};
+pub use error::DepositError;
+pub use registry::{Registry, Reloaded};
 pub use scan::ScanProblem;
+pub use watch::{Watch, WatchError};

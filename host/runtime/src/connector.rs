@@ -6,7 +6,10 @@
 mod backoff;
 mod board;
 mod plan;
+mod quarantine;
+mod slot;
 mod supervisor;
+mod swap;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use board::Board;
 pub(crate) use plan::{Plan, PlanError, plan};
+pub(crate) use quarantine::Quarantine;
 
 use crate::settings::{Dependencies, WorkerSettings};
 use crate::spec::Spec;
@@ -25,6 +29,8 @@ use crate::spec::Spec;
 pub(crate) struct Shared {
     pub(crate) settings: WorkerSettings,
     pub(crate) deps: Dependencies,
+    /// Plugins that are not to be tried again.
+    pub(crate) quarantine: Quarantine,
     /// Where supervisors and tasks run.
     pub(crate) runtime: Handle,
 }
@@ -34,6 +40,12 @@ enum Order {
     /// Run; tasks that had given up try again.
     Resume,
     Replace(Box<Plan>),
+    /// Go over to other versions of the plugins, task by task; back again where they fail.
+    Swap {
+        plan: Box<Plan>,
+        /// The operator has said yes to what it asks for.
+        approved: bool,
+    },
     Stop(Duration),
 }
 
@@ -81,6 +93,13 @@ impl Connector {
     /// Drains the tasks and goes on with another configuration. False without a supervisor.
     pub(crate) async fn replace(&self, plan: Plan) -> bool {
         self.order(Order::Replace(Box::new(plan))).await
+    }
+
+    /// Begins to go over to other versions of the plugins; the board tells how it goes. False without
+    /// a supervisor.
+    pub(crate) async fn swap(&self, plan: Plan, approved: bool) -> bool {
+        let plan = Box::new(plan);
+        self.order(Order::Swap { plan, approved }).await
     }
 
     /// Drains and ends the tasks and the supervisor, by force after `deadline`. One that is gone

@@ -6,6 +6,7 @@
 
 pub(crate) mod direct;
 pub(crate) mod error;
+pub(crate) mod exchange;
 pub(crate) mod sink;
 pub(crate) mod source;
 
@@ -21,9 +22,11 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use error::{Careful, TaskError};
+pub(crate) use exchange::{Edition, Exchange, Exchanged, OrderSender, Orders, Stopwatch};
 
 use crate::settings::Tuning;
 use crate::spec::{Flow, Spec};
+use crate::status::Pause;
 
 /// Shortest pause after a plugin asked to be called again.
 pub(crate) const SHORTEST_RETRY: Duration = Duration::from_millis(50);
@@ -86,6 +89,12 @@ pub(crate) trait Report: Send + Sync {
     fn running(&self, waiting: Option<String>);
     /// The plugin asks for its task settings to be computed again.
     fn reconfigure(&self);
+    /// A batch is durable: its positions or offsets are stored.
+    fn committed(&self);
+    /// The task goes over to another edition and finishes what is in flight first.
+    fn draining(&self);
+    /// The first record after an exchange has passed.
+    fn exchanged(&self, pause: Pause);
 }
 
 impl TaskContext {

@@ -1,6 +1,7 @@
 //! What the worker answers when it cannot do what it was asked. One enum for the whole crate
 //! boundary; the REST layer maps each case to a status code and nothing else.
 
+use connect_plugins::DepositError;
 use connect_store::StoreError;
 
 /// A request to the worker that was refused or failed. The connector goes on as it was; where the
@@ -70,6 +71,24 @@ pub enum WorkerError {
         /// The store's own error.
         #[source]
         source: StoreError,
+    },
+    /// A plugin cannot be taken in or given away.
+    #[error("{source}")]
+    Plugin {
+        /// What is wrong.
+        #[source]
+        source: Box<DepositError>,
+    },
+    /// A plugin is not given away while connectors run it.
+    #[error(
+        "plugin `{plugin}` is in use by {}; delete these connectors or let them go over to another version first",
+        .connectors.join(", ")
+    )]
+    PluginInUse {
+        /// The plugin, `name@version`.
+        plugin: String,
+        /// The connectors.
+        connectors: Vec<String>,
     },
     /// The worker is stopping and takes no more requests.
     #[error("the worker is shutting down")]

@@ -21,8 +21,12 @@ mod spec;
 mod status;
 mod worker;
 
+pub use connect_plugins::DepositError;
 pub use error::WorkerError;
-pub use settings::{ConverterDefault, Dependencies, Restart, Tuning, WorkerSettings};
+pub use settings::{ConverterDefault, Dependencies, Reload, Restart, Tuning, WorkerSettings};
 pub use spec::name::check_name;
-pub use status::{ConnectorInfo, PluginInfo, Readiness, State, TaskInfo};
+pub use status::{
+    ConnectorInfo, Pause, PluginChange, PluginInUse, PluginInfo, Readiness, ReloadReport, State,
+    SwapOutcome, SwapRecord, TaskInfo,
+};
 pub use worker::{Put, Worker};

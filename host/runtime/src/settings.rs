@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_broker::Broker;
-use connect_plugins::Catalogue;
+use connect_plugins::Registry;
 use connect_sandbox::{Grants, Limits};
 use connect_store::Store;
 use tokio::runtime::Handle;
@@ -27,6 +27,8 @@ pub struct WorkerSettings {
     pub tuning: Tuning,
     /// How failed tasks are started again.
     pub restart: Restart,
+    /// How new versions of plugins are taken up.
+    pub reload: Reload,
 }
 
 /// A converter's name and its settings without prefix.
@@ -57,6 +59,7 @@ impl Default for WorkerSettings {
             limits: Limits::default(),
             tuning: Tuning::default(),
             restart: Restart::default(),
+            reload: Reload::default(),
         }
     }
 }
@@ -134,6 +137,26 @@ impl Default for Restart {
     }
 }
 
+/// How new versions of plugins are taken up. A version is on trial until each of its tasks has made
+/// so many batches durable, or has run for so long; if it fails before that, the one before it runs
+/// again.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// Durable batches of each task after which a version is trusted. Default 20.
+    pub confirm_batches: u32,
+    /// Time after which it is trusted without them. Default 30 s.
+    pub confirm_after: Duration,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self {
+            confirm_batches: 20,
+            confirm_after: Duration::from_secs(30),
+        }
+    }
+}
+
 /// What the worker works with. The binary builds these.
 #[derive(Clone)]
 pub struct Dependencies {
@@ -141,8 +164,8 @@ pub struct Dependencies {
     pub broker: Arc<dyn Broker>,
     /// Configurations, positions, offsets.
     pub store: Store,
-    /// The plugins that were found.
-    pub catalogue: Arc<Catalogue>,
+    /// The plugins.
+    pub plugins: Arc<Registry>,
     /// Where guest code runs; nothing else does, so that REST and broker traffic go on while
     /// every guest is busy.
     pub guests: Handle,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use connect_convert::Converter;
 use connect_sandbox::Plugin;
 
-pub(crate) use parse::{Defaults, parse};
+pub(crate) use parse::{Choice, Defaults, parse};
 
 /// Which kind of task a connector runs.
 #[derive(Clone)]
@@ -98,6 +98,23 @@ pub(crate) struct Spec {
     pub(crate) sizes: Sizes,
     /// Things without effect, told in the answer and the status.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Spec {
+    /// The connector's plugin, and a direct connector's sink.
+    pub(crate) fn plugins(&self) -> Vec<&Plugin> {
+        let sink = match &self.flow {
+            Flow::Direct { sink, .. } => Some(sink),
+            Flow::Source { .. } | Flow::Sink { .. } => None,
+        };
+        std::iter::once(&self.plugin).chain(sink).collect()
+    }
+
+    /// The digests of [`Self::plugins`].
+    pub(crate) fn digests(&self) -> Vec<String> {
+        let plugins = self.plugins().into_iter();
+        plugins.map(|plugin| plugin.digest().to_owned()).collect()
+    }
 }
 
 /// Sizes a connector may set for itself.

@@ -3,6 +3,8 @@
 //! A request is checked whole before anything changes: configuration, grants, the plugin's own
 //! validation, the broker; then stored; then started.
 
+mod plugins;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -11,11 +13,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use connect_store::{StoredConnector, Target};
 use tokio::runtime::Handle;
 
-use crate::connector::{Board, Connector, Plan, Shared, plan};
+use crate::connector::{Board, Connector, Plan, Quarantine, Shared, plan};
 use crate::error::WorkerError;
 use crate::settings::{Dependencies, WorkerSettings};
 use crate::spec::{self, Flow, Spec};
-use crate::status::{ConnectorInfo, PluginInfo, REDACTED, Readiness, State};
+use crate::status::{ConnectorInfo, REDACTED, Readiness, State};
 
 /// How long a create waits for the broker's answer.
 const BROKER_ANSWER: Duration = Duration::from_secs(3);
@@ -39,6 +41,8 @@ struct Inner {
     /// One request at a time per name.
     names: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     closing: AtomicBool,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 /// A connector this worker knows.
@@ -52,6 +56,14 @@ struct Entry {
     connector: Option<Connector>,
 }
 
+impl Entry {
+    /// Digests of the plugins it runs.
+    fn digests(&self) -> Vec<String> {
+        let plugins = self.board.read().plugins.into_iter();
+        plugins.map(|plugin| plugin.digest).collect()
+    }
+}
+
 impl Worker {
     /// Starts every connector the store knows, in the state it was in. Returns at once; the
     /// connectors come up by themselves, with or without a broker. Everything runs on the runtime
@@ -63,18 +75,24 @@ impl Worker {
     /// # Errors
     /// [`WorkerError::Store`] when the connectors cannot be read.
     pub fn start(settings: WorkerSettings, deps: Dependencies) -> Result<Self, WorkerError> {
-        let stored = deps
-            .store
-            .connectors()
-            .map_err(|source| WorkerError::Store {
-                step: "reading the connectors",
+        let reading = |step| {
+            move |source| WorkerError::Store {
+                step,
                 name: "all".into(),
                 source,
-            })?;
+            }
+        };
+        let stored = deps.store.connectors();
+        let stored = stored.map_err(reading("reading the connectors"))?;
+        let editions = deps.store.editions();
+        let mut editions = editions.map_err(reading("reading the versions in use"))?;
+        let quarantine = Quarantine::open(deps.store.clone());
+        let quarantine = quarantine.map_err(reading("reading the quarantine"))?;
         let runtime = Handle::current();
         let shared = Arc::new(Shared {
             settings,
             deps,
+            quarantine,
             runtime,
         });
         let worker = Self(Arc::new(Inner {
@@ -82,14 +100,18 @@ impl Worker {
             connectors: RwLock::new(BTreeMap::new()),
             names: Mutex::new(HashMap::new()),
             closing: AtomicBool::new(false),
+            reloading: tokio::sync::Mutex::default(),
         }));
         for connector in stored {
-            worker.restore(connector);
+            let edition = editions.remove(&connector.name).unwrap_or_default();
+            worker.restore(connector, &edition);
         }
+        worker.offer_soon();
         Ok(worker)
     }
 
-    fn restore(&self, stored: StoredConnector) {
+    /// `edition` holds the digests of the plugins it ran with last.
+    fn restore(&self, stored: StoredConnector, edition: &[String]) {
         let StoredConnector {
             name,
             config,
@@ -97,7 +119,7 @@ impl Worker {
             target,
             created,
         } = stored;
-        let entry = match self.parse(&name, &config) {
+        let entry = match self.parse(&name, &config, edition) {
             Ok(spec) => self.begin(Arc::new(spec), None, target, created),
             Err(problems) => {
                 let reason = problems.join("; ");
@@ -114,7 +136,7 @@ impl Worker {
                     };
                     (key.clone(), value.to_owned())
                 });
-                let board = Board::broken(ConnectorInfo {
+                let board = Board::showing(ConnectorInfo {
                     name: name.clone(),
                     role: None,
                     config: shown.collect(),
@@ -123,6 +145,9 @@ impl Worker {
                     warnings: Vec::new(),
                     worker_id: self.id().to_owned(),
                     tasks: Vec::new(),
+                    plugins: Vec::new(),
+                    change: None,
+                    history: Vec::new(),
                 });
                 Entry {
                     config: Arc::new(config),
@@ -167,7 +192,7 @@ impl Worker {
             return;
         };
         tracing::error!(connector = name, "{why}; the connector is started anew");
-        match self.parse(name, &entry.config) {
+        match self.parse(name, &entry.config, &entry.digests()) {
             Ok(spec) => self.install(name, || {
                 self.begin(Arc::new(spec), None, target, entry.created)
             }),
@@ -199,8 +224,10 @@ impl Worker {
         if known.as_ref().is_some_and(|entry| *entry.config == config) {
             return Err(WorkerError::Conflict { name: name.into() });
         }
+        // a change of configuration is none of the plugin's version
+        let in_use = known.as_ref().map(Entry::digests).unwrap_or_default();
         let spec = self
-            .parse(name, &config)
+            .parse(name, &config, &in_use)
             .map_err(|problems| WorkerError::Invalid {
                 name: name.into(),
                 problems,
@@ -359,29 +386,6 @@ impl Worker {
         self.entry(name).map(|entry| entry.board.read())
     }
 
-    /// The plugins `connector.class` may name.
-    pub fn plugins(&self) -> Vec<PluginInfo> {
-        let listed = self.0.shared.deps.catalogue.list();
-        listed
-            .iter()
-            .map(|listed| {
-                let description = listed.plugin.description();
-                PluginInfo {
-                    name: description.name.clone(),
-                    version: description.version.clone(),
-                    class: description
-                        .aliases
-                        .first()
-                        .unwrap_or(&description.name)
-                        .clone(),
-                    role: listed.plugin.role(),
-                    digest: listed.plugin.digest().to_owned(),
-                    path: listed.path.clone(),
-                }
-            })
-            .collect()
-    }
-
     /// Whether the worker can take up work now.
     pub async fn readiness(&self) -> Readiness {
         let mut reasons = Vec::new();
@@ -422,13 +426,25 @@ impl Worker {
         self.0.shared.deps.broker.close().await;
     }
 
-    fn parse(&self, name: &str, config: &BTreeMap<String, String>) -> Result<Spec, Vec<String>> {
+    /// Plugins with the digests `prefer` are taken before newer ones.
+    fn parse(
+        &self,
+        name: &str,
+        config: &BTreeMap<String, String>,
+        prefer: &[String],
+    ) -> Result<Spec, Vec<String>> {
         let settings = &self.0.shared.settings;
         let defaults = spec::Defaults {
             key: &settings.key_converter,
             value: &settings.value_converter,
         };
-        spec::parse(name, config, &self.0.shared.deps.catalogue, &defaults)
+        let quarantine = &self.0.shared.quarantine;
+        let choice = spec::Choice {
+            catalogue: &self.0.shared.deps.plugins.catalogue(),
+            prefer,
+            avoid: &|plugin| quarantine.reason(plugin.digest()).is_some(),
+        };
+        spec::parse(name, config, &choice, &defaults)
     }
 
     async fn ask_broker(&self, name: &str) -> Result<(), WorkerError> {

@@ -27,6 +27,21 @@ impl Access {
         &self.directories
     }
 
+    /// What this lets an instance touch and `other` does not, in words.
+    pub fn beyond(&self, other: &Self) -> Vec<String> {
+        let within = |mine: &Directory| {
+            other.directories.iter().any(|known| {
+                mine.host.starts_with(&known.host) && (known.writable || !mine.writable)
+            })
+        };
+        let more = self.directories.iter().filter(|mine| !within(mine));
+        more.map(|directory| {
+            let right = if directory.writable { "write" } else { "read" };
+            format!("{right} directory `{}`", directory.host.display())
+        })
+        .collect()
+    }
+
     /// Adds a directory; asked for twice, the wider right holds.
     pub(crate) fn add(&mut self, directory: Directory) {
         match self
@@ -124,6 +139,32 @@ mod tests {
         access.add(directory(true));
         access.add(directory(false));
         assert_eq!(access.directories(), [directory(true)]);
+    }
+
+    #[test]
+    fn what_one_access_has_beyond_another_is_told() {
+        let access = |directories: &[(&str, bool)]| {
+            let mut access = Access::default();
+            for (path, writable) in directories {
+                access.add(Directory {
+                    host: path.into(),
+                    guest: (*path).into(),
+                    writable: *writable,
+                });
+            }
+            access
+        };
+        let old = access(&[("/in", false), ("/out", true)]);
+        assert!(old.beyond(&old).is_empty());
+        assert!(
+            access(&[("/in/deep", false), ("/out", false)])
+                .beyond(&old)
+                .is_empty()
+        );
+        assert_eq!(
+            access(&[("/in", true), ("/input", false)]).beyond(&old),
+            ["write directory `/in`", "read directory `/input`"]
+        );
     }
 
     #[test]

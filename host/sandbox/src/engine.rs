@@ -175,6 +175,11 @@ impl Sandbox {
     }
 }
 
+/// What [`Plugin::digest`](crate::Plugin::digest) of a plugin made of these bytes is.
+pub fn digest(bytes: &[u8]) -> String {
+    cache::hex(&Sha256::digest(bytes))
+}
+
 struct Prepared {
     digest: String,
     component: Component,
@@ -184,7 +189,7 @@ struct Prepared {
 impl Shared {
     fn prepare(&self, file: Arc<str>, bytes: &[u8]) -> Result<Prepared, LoadError> {
         let inspected = inspect(&file, bytes, self.settings.max_component_bytes)?;
-        let digest = cache::hex(&Sha256::digest(bytes));
+        let digest = digest(bytes);
         let cached = self
             .cache
             .as_ref()

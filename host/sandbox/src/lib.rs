@@ -53,7 +53,7 @@ pub use connector::Plan;
 pub use context::{ResumeAnswer, SinkContext, SourceContext};
 pub use denied::{Denied, Kind as DirectoryRight, Refusal, Why};
 pub use description::{Description, OptionKind, OptionSpec};
-pub use engine::Sandbox;
+pub use engine::{Sandbox, digest};
 pub use error::{CallError, Problem};
 pub use grants::{Grant, Grants, Need};
 pub use limits::Limits;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use connect_runtime::WorkerError;
+use connect_runtime::{DepositError, WorkerError};
 
 use crate::envelope;
 
@@ -77,7 +77,15 @@ fn status_of(error: &WorkerError) -> StatusCode {
         WorkerError::InvalidName { .. } | WorkerError::Invalid { .. } => StatusCode::BAD_REQUEST,
         WorkerError::NotAllowed { .. } => StatusCode::FORBIDDEN,
         WorkerError::NotFound { .. } | WorkerError::TaskNotFound { .. } => StatusCode::NOT_FOUND,
-        WorkerError::Conflict { .. } => StatusCode::CONFLICT,
+        WorkerError::Conflict { .. } | WorkerError::PluginInUse { .. } => StatusCode::CONFLICT,
+        WorkerError::Plugin { source } => match **source {
+            DepositError::Unknown { .. } => StatusCode::NOT_FOUND,
+            DepositError::Taken { .. } => StatusCode::CONFLICT,
+            DepositError::Disk { .. } | DepositError::NoDirectory => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::BAD_REQUEST,
+        },
         WorkerError::Unavailable { .. } | WorkerError::Store { .. } | WorkerError::ShuttingDown => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -25,6 +25,7 @@ mod plugins;
 mod routes;
 mod serve;
 mod shapes;
+mod swaps;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,8 @@ pub struct ServerSettings {
     pub hosts: Vec<String>,
     /// Largest request body in bytes. Default 1 MiB.
     pub body_bytes: usize,
+    /// Whether plugins may be sent here, and how large they may be, in bytes. Default none.
+    pub upload_bytes: Option<usize>,
     /// A request is answered within this time, be it with 503. Default 60 s.
     pub answer_within: Duration,
 }
@@ -58,6 +61,7 @@ impl Default for ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)),
             hosts: Vec::new(),
             body_bytes: 1 << 20,
+            upload_bytes: None,
             answer_within: Duration::from_secs(60),
         }
     }

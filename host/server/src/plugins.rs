@@ -1,14 +1,101 @@
-//! The routes under `/plugin`: what `connector.class` and the converter keys may name.
+//! The routes of plugins: what `connector.class` and the converter keys may name, and how that
+//! changes.
 //!
 //! Must never load or look into a plugin: the worker's catalogue is what there is.
 
-use axum::extract::State;
-use axum::response::Response;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use connect_runtime::{PluginInfo, Worker};
 use connect_sandbox::Role;
+use serde::Serialize;
 
 use crate::envelope::success;
+use crate::error::Refusal;
 use crate::shapes::{self, Plugin};
+use crate::swaps::{self, InUse};
+
+/// What `/v1/plugins/reload` answers.
+#[derive(Serialize)]
+struct Reloaded<'a> {
+    added: Vec<InUse<'a>>,
+    removed: Vec<InUse<'a>>,
+    problems: &'a [String],
+}
+
+/// `GET /plugin/reload`: looks at the plugin directories, in the Java project's words.
+pub(crate) async fn reload_java(State(worker): State<Worker>) -> Response {
+    match worker.reload().await {
+        Ok(report) => {
+            crate::envelope::success_with_warnings("Plugin reload succeeded", &report.problems)
+        }
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+/// `POST /v1/plugins/reload`: the same, with what was found.
+pub(crate) async fn reload(State(worker): State<Worker>) -> Response {
+    match worker.reload().await {
+        Ok(report) => success(Reloaded {
+            added: swaps::in_use(&report.added),
+            removed: swaps::in_use(&report.removed),
+            problems: &report.problems,
+        }),
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+/// `POST /v1/plugins`: takes in a plugin, the body being the component.
+pub(crate) async fn upload(State(worker): State<Worker>, body: Bytes) -> Response {
+    match worker.deposit_plugin(body.into()).await {
+        Ok(plugin) => success(swaps::one(&plugin)),
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+/// `POST /v1/plugins` of a worker that takes none.
+pub(crate) async fn no_upload() -> Response {
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "this worker takes no plugins over REST; put the file into a plugin directory, or set `upload = true` under [reload]",
+    )
+    .into_response()
+}
+
+/// `DELETE /v1/plugins/{name}/{version}`.
+pub(crate) async fn withdraw(
+    State(worker): State<Worker>,
+    Path((name, version)): Path<(String, String)>,
+) -> Response {
+    match worker.withdraw_plugin(&name, &version).await {
+        Ok(()) => success(format!("plugin {name}@{version} is removed")),
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+/// `GET /v1/connectors/{name}/plugin`: what it runs, what changes, what has changed.
+pub(crate) async fn of_connector(
+    State(worker): State<Worker>,
+    Path(name): Path<String>,
+) -> Response {
+    match worker.connector(&name) {
+        Some(info) => success(swaps::plugin(&info)),
+        None => Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("connector `{name}` does not exist"),
+        )
+        .into_response(),
+    }
+}
+
+/// `POST /v1/connectors/{name}/plugin/approve`: lets it go over to a version that asks for more.
+pub(crate) async fn approve(State(worker): State<Worker>, Path(name): Path<String>) -> Response {
+    match worker.approve(&name).await {
+        Ok(()) => success("approved"),
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
 
 /// `GET /plugin/list`: plugins and converters.
 pub(crate) async fn list(State(worker): State<Worker>) -> Response {
@@ -33,6 +120,7 @@ fn entries(plugins: &[PluginInfo]) -> Vec<Plugin<'_>> {
         kind: "CONVERTER",
         // converters are part of the worker and have its version
         version: env!("CARGO_PKG_VERSION"),
+        more: None,
     });
     let mut entries: Vec<_> = plugins
         .iter()
@@ -56,6 +144,9 @@ mod tests {
             role: Role::Sink,
             digest: "00".into(),
             path: "file_sink.wasm".into(),
+            since: 0,
+            tasks: 0,
+            quarantined: None,
         };
         let sinks = [sink];
         let names: Vec<_> = entries(&sinks)

@@ -11,7 +11,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, delete, get, post};
 use connect_runtime::Worker;
 
 use crate::error::Refusal;
@@ -43,6 +43,11 @@ pub(crate) fn routes(worker: Worker, settings: &ServerSettings) -> Router {
     );
     let reading = route(reading, "/plugin/list", get(plugins::list));
     let reading = route(reading, "/plugin/list/connectors", get(plugins::connectors));
+    let reading = route(
+        reading,
+        "/v1/connectors/{name}/plugin",
+        get(plugins::of_connector),
+    );
     let reading = route(reading, "/health/live", get(health::live));
     let reading = route(reading, "/health/ready", get(health::ready));
 
@@ -52,11 +57,7 @@ pub(crate) fn routes(worker: Worker, settings: &ServerSettings) -> Router {
         "/connectors/{name}",
         get(connectors::create_by_get).post(connectors::create),
     );
-    let changing = route(
-        changing,
-        "/connectors/list",
-        axum::routing::post(connectors::create_list),
-    );
+    let changing = route(changing, "/connectors/list", post(connectors::create_list));
     let changing = route(changing, "/connectors/{name}/stop", get(connectors::stop));
     let changing = route(changing, "/connectors/{name}/pause", get(connectors::pause));
     let changing = route(
@@ -75,6 +76,23 @@ pub(crate) fn routes(worker: Worker, settings: &ServerSettings) -> Router {
         "/connectors/resume/all",
         get(connectors::resume_all),
     );
+    let changing = route(changing, "/plugin/reload", get(plugins::reload_java));
+    let changing = route(changing, "/v1/plugins/reload", post(plugins::reload));
+    let changing = route(
+        changing,
+        "/v1/plugins/{name}/{version}",
+        delete(plugins::withdraw),
+    );
+    let changing = route(
+        changing,
+        "/v1/connectors/{name}/plugin/approve",
+        post(plugins::approve),
+    );
+    let upload = match settings.upload_bytes {
+        Some(bytes) => post(plugins::upload).layer(DefaultBodyLimit::max(bytes)),
+        None => post(plugins::no_upload),
+    };
+    let changing = route(changing, "/v1/plugins", upload);
     let changing = changing.route_layer(from_fn(guard::same_origin));
 
     common(reading.merge(changing).with_state(worker), settings)

@@ -9,6 +9,8 @@ use connect_runtime::{ConnectorInfo, PluginInfo, State, TaskInfo};
 use connect_sandbox::Role;
 use serde::Serialize;
 
+use crate::swaps;
+
 /// An entry of `/connectors/list`.
 #[derive(Serialize)]
 pub(crate) struct Listed<'a> {
@@ -26,6 +28,11 @@ pub(crate) struct Status<'a> {
     kind: &'static str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     warnings: &'a [String],
+    /// What its plugins are, beside what the Java project writes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plugins: Vec<swaps::InUse<'a>>,
+    #[serde(rename = "pluginChange", skip_serializing_if = "Option::is_none")]
+    change: Option<swaps::Change<'a>>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +103,23 @@ pub(crate) struct Plugin<'a> {
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     pub(crate) version: &'a str,
+    /// What follows is beside what the Java project writes; converters do not have it.
+    #[serde(flatten)]
+    pub(crate) more: Option<PluginMore<'a>>,
+}
+
+/// What a plugin has that a converter has not.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PluginMore<'a> {
+    name: &'a str,
+    digest: &'a str,
+    /// Milliseconds since the epoch.
+    since: u64,
+    /// Tasks that run it.
+    tasks: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantined: Option<&'a str>,
 }
 
 /// Everything about one connector.
@@ -122,6 +146,8 @@ pub(crate) fn status(info: &ConnectorInfo) -> Status<'_> {
             .collect(),
         kind: kind(info.role),
         warnings: &info.warnings,
+        plugins: swaps::in_use(&info.plugins),
+        change: info.change.as_ref().map(swaps::change),
     }
 }
 
@@ -195,6 +221,13 @@ pub(crate) fn plugin(info: &PluginInfo) -> Plugin<'_> {
         class_name: &info.class,
         kind: kind(Some(info.role)),
         version: &info.version,
+        more: Some(PluginMore {
+            name: &info.name,
+            digest: &info.digest,
+            since: info.since,
+            tasks: info.tasks,
+            quarantined: info.quarantined.as_deref(),
+        }),
     }
 }
 
@@ -241,6 +274,9 @@ mod tests {
                 reason: Some("disk full".into()),
                 config,
             }],
+            plugins: Vec::new(),
+            change: None,
+            history: Vec::new(),
         }
     }
 
@@ -308,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_has_three_fields() {
+    fn a_plugin_has_the_fields_of_the_java_project_first() {
         let info = PluginInfo {
             name: "file-sink".into(),
             version: "0.1.0".into(),
@@ -316,10 +352,13 @@ mod tests {
             role: Role::Sink,
             digest: "00".into(),
             path: "plugins/file_sink.wasm".into(),
+            since: 7,
+            tasks: 2,
+            quarantined: None,
         };
         assert_eq!(
             json(plugin(&info)),
-            r#"{"className":"org.apache.rocketmq.connect.file.FileSinkConnector","type":"SINK","version":"0.1.0"}"#
+            r#"{"className":"org.apache.rocketmq.connect.file.FileSinkConnector","type":"SINK","version":"0.1.0","name":"file-sink","digest":"00","since":7,"tasks":2}"#
         );
     }
 }

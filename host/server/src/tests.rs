@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use connect_broker::{RocketMq, RocketMqSettings};
-use connect_plugins::Catalogue;
+use connect_plugins::Registry;
 use connect_runtime::{Dependencies, Worker, WorkerSettings};
 use connect_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,12 +55,13 @@ async fn start() -> Running {
     let directory = tempfile::tempdir().unwrap();
     // nobody listens on port 1
     let broker = RocketMq::connect(RocketMqSettings::new("127.0.0.1:1", "server-tests")).unwrap();
+    let sandbox = Sandbox::new(SandboxSettings::default()).unwrap();
     let worker = Worker::start(
         WorkerSettings::default(),
         Dependencies {
             broker: Arc::new(broker),
             store: Store::open(directory.path()).unwrap(),
-            catalogue: Arc::new(Catalogue::default()),
+            plugins: Arc::new(Registry::new(sandbox, Vec::new())),
             guests: tokio::runtime::Handle::current(),
         },
     )

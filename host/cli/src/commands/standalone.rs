@@ -11,7 +11,7 @@ use crate::signals::Signals;
 use anyhow::{Context as _, anyhow};
 use connect_broker::{BrokerError, RocketMq, RocketMqSettings};
 use connect_broker_embedded::{EmbeddedBroker, EmbeddedSettings};
-use connect_plugins::Catalogue;
+use connect_plugins::{Registry, Watch};
 use connect_runtime::{Dependencies, Worker, WorkerSettings};
 use connect_sandbox::{Sandbox, SandboxSettings};
 use connect_server::{Server, ServerSettings};
@@ -84,7 +84,7 @@ async fn start(settings: Settings, runtimes: &Runtimes) -> Result<Running, Failu
     let directory = settings.directory.clone();
     // Reads the whole file, so not on this runtime's threads.
     let store = tokio::task::spawn_blocking(move || Store::open(&directory)).await??;
-    let catalogue = catalogue(&settings, runtimes).await?;
+    let (plugins, watch) = plugins(&settings, runtimes).await?;
     let (broker, embedded, namesrv) = broker(&settings).await?;
     let deadline = settings.shutdown_deadline;
     let worker = Worker::start(
@@ -96,15 +96,19 @@ async fn start(settings: Settings, runtimes: &Runtimes) -> Result<Running, Failu
             limits: settings.limits,
             tuning: settings.tuning,
             restart: settings.restart,
+            reload: settings.reload.trial,
         },
         Dependencies {
             broker: Arc::new(broker),
             store: store.clone(),
-            catalogue: Arc::new(catalogue),
+            plugins,
             guests: runtimes.guests.handle().clone(),
         },
     )?;
     let rest = answer(listening, worker.clone(), runtimes);
+    if let Some(watch) = watch {
+        runtimes.worker.spawn(follow(watch, worker.clone()));
+    }
     Ok(Running {
         worker,
         rest,
@@ -120,6 +124,10 @@ async fn listen(settings: &Settings, runtimes: &Runtimes) -> Result<Server, Fail
     let server = ServerSettings {
         listen: settings.rest.listen,
         hosts: settings.rest.hosts.clone(),
+        upload_bytes: settings
+            .reload
+            .upload
+            .then(|| usize::try_from(settings.plugin_bytes).unwrap_or(usize::MAX)),
         ..ServerSettings::default()
     };
     Ok(runtimes.rest.spawn(connect_server::bind(server)).await??)
@@ -142,8 +150,12 @@ fn answer(server: Server, worker: Worker, runtimes: &Runtimes) -> Rest {
     }
 }
 
-/// Loads every plugin that can be loaded, and says what is wrong with the others.
-async fn catalogue(settings: &Settings, runtimes: &Runtimes) -> Result<Catalogue, Failure> {
+/// Loads every plugin that can be loaded, and says what is wrong with the others. The watch begins
+/// before that, so that nothing that comes meanwhile is missed.
+async fn plugins(
+    settings: &Settings,
+    runtimes: &Runtimes,
+) -> Result<(Arc<Registry>, Option<Watch>), Failure> {
     let sandbox = Sandbox::new(SandboxSettings {
         code_cache: Some(
             settings
@@ -156,16 +168,44 @@ async fn catalogue(settings: &Settings, runtimes: &Runtimes) -> Result<Catalogue
         ..SandboxSettings::default()
     })?;
     let directories: Vec<PathBuf> = settings.plugins.clone();
+    let watch = if settings.reload.unwatched {
+        None
+    } else {
+        let watch = Watch::begin(&directories);
+        watch
+            .inspect_err(|error| {
+                tracing::warn!(
+                    error = Failure::from(anyhow!("{error}")).text(),
+                    "new versions of plugins are not noticed; ask for a reload by REST"
+                );
+            })
+            .ok()
+    };
+    let registry = Arc::new(Registry::new(sandbox, directories));
     tracing::info!("loading plugins; those that are new are compiled first");
     // Describing itself is the first thing a plugin does, so on the guests' threads.
-    let scan = async move { Catalogue::scan(&sandbox, &directories).await };
-    let (catalogue, problems) = runtimes.guests.spawn(scan).await?;
-    for problem in problems {
+    let loading = Arc::clone(&registry);
+    let loaded = runtimes.guests.spawn(async move { loading.reload().await });
+    for problem in loaded.await?.problems {
         // with its causes: the reason is what someone who put the file there needs
         tracing::error!("plugins: {}", Failure::from(problem).text());
     }
-    tracing::info!(plugins = catalogue.list().len(), "plugins loaded");
-    Ok(catalogue)
+    tracing::info!(
+        plugins = registry.catalogue().list().len(),
+        "plugins loaded"
+    );
+    Ok((registry, watch))
+}
+
+/// Reloads plugins whenever their files have changed, until the worker stops.
+async fn follow(watch: Watch, worker: Worker) {
+    loop {
+        watch.settled().await;
+        if let Err(error) = worker.reload().await {
+            tracing::debug!(%error, "plugin files are not followed any more");
+            return;
+        }
+    }
 }
 
 async fn broker(

@@ -2,7 +2,7 @@
 //!
 //! Holds secrets (the access keys of a cluster): must never be printed as a whole.
 
-use connect_runtime::{ConverterDefault, Restart, Tuning};
+use connect_runtime::{ConverterDefault, Reload, Restart, Tuning};
 use connect_sandbox::{Grant, Limits};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -30,8 +30,19 @@ pub(crate) struct Settings {
     pub(crate) grants: Vec<Grant>,
     pub(crate) tuning: Tuning,
     pub(crate) restart: Restart,
+    pub(crate) reload: ReloadSettings,
     /// Things in the file that have no effect; logged once.
     pub(crate) warnings: Vec<String>,
+}
+
+/// How new versions of plugins come in.
+#[derive(Default)]
+pub(crate) struct ReloadSettings {
+    /// Whether the plugin directories are not watched.
+    pub(crate) unwatched: bool,
+    /// Whether plugins may be sent over REST.
+    pub(crate) upload: bool,
+    pub(crate) trial: Reload,
 }
 
 /// Where REST listens.
@@ -95,6 +106,7 @@ impl Default for Settings {
             grants: Vec::new(),
             tuning: Tuning::default(),
             restart: Restart::default(),
+            reload: ReloadSettings::default(),
             warnings: Vec::new(),
         }
     }

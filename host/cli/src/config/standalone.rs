@@ -4,7 +4,8 @@
 
 use super::section::{Document, Section};
 use super::settings::{
-    BROKER_PORT, BrokerSettings, Embedded, NAMESRV_PORT, Remote, Settings, check_id, check_namesrv,
+    BROKER_PORT, BrokerSettings, Embedded, NAMESRV_PORT, ReloadSettings, Remote, Settings,
+    check_id, check_namesrv,
 };
 use connect_runtime::{ConverterDefault, Restart, Tuning};
 use connect_sandbox::{Grant, Limits};
@@ -35,6 +36,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Settings, String> {
     settings.limits = limits(root.section("limits"));
     settings.tuning = delivery(root.section("delivery"));
     settings.restart = restart(root.section("restart"));
+    settings.reload = reload(root.section("reload"));
     settings.grants = root
         .sections("grant")
         .into_iter()
@@ -295,6 +297,22 @@ fn delivery(mut section: Section<'_, '_>) -> Tuning {
     set(&mut tuning.drain, table.milliseconds("drain-ms", 0..=HOUR));
     section.finish();
     tuning
+}
+
+fn reload(mut section: Section<'_, '_>) -> ReloadSettings {
+    let mut reload = ReloadSettings::default();
+    reload.unwatched = !section.flag("watch").unwrap_or(true);
+    set(&mut reload.upload, section.flag("upload"));
+    set(
+        &mut reload.trial.confirm_batches,
+        section.number("confirm-batches", 1..=1_000_000_u32),
+    );
+    set(
+        &mut reload.trial.confirm_after,
+        section.milliseconds("confirm-after-ms", 0..=DAY),
+    );
+    section.finish();
+    reload
 }
 
 fn restart(mut section: Section<'_, '_>) -> Restart {

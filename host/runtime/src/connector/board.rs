@@ -2,7 +2,9 @@
 //! held across an await.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use connect_sandbox::OptionKind;
 use tokio::sync::Notify;
@@ -10,14 +12,25 @@ use tokio::sync::Notify;
 use super::Plan;
 use crate::delivery::Report;
 use crate::spec::{Spec, keys};
-use crate::status::{ConnectorInfo, REDACTED, State, TaskInfo};
+use crate::status::{
+    ConnectorInfo, Pause, PluginChange, PluginInUse, REDACTED, State, SwapOutcome, SwapRecord,
+    TaskInfo,
+};
 
 /// The notice board of one connector.
 pub(crate) struct Board {
     info: Mutex<ConnectorInfo>,
     /// Rung when a task asks for a new plan.
     pub(crate) replan: Notify,
+    /// Rung when a batch has become durable, while anyone wants to know.
+    pub(crate) progress: Notify,
+    watched: AtomicBool,
+    /// How long each task stood still at its last change of plugins.
+    pauses: Mutex<Vec<Option<Pause>>>,
 }
+
+/// Changes of plugins that are kept.
+const HISTORY: usize = 50;
 
 impl Board {
     pub(crate) fn new(spec: &Spec, worker_id: &str) -> Self {
@@ -30,18 +43,21 @@ impl Board {
             warnings: spec.warnings.clone(),
             worker_id: worker_id.to_owned(),
             tasks: Vec::new(),
+            plugins: spec.plugins().into_iter().map(PluginInUse::of).collect(),
+            change: None,
+            history: Vec::new(),
         };
-        Self {
-            info: Mutex::new(info),
-            replan: Notify::new(),
-        }
+        Self::showing(info)
     }
 
     /// The board of a connector that cannot even be understood, such as one whose plugin is gone.
-    pub(crate) fn broken(info: ConnectorInfo) -> Self {
+    pub(crate) fn showing(info: ConnectorInfo) -> Self {
         Self {
             info: Mutex::new(info),
             replan: Notify::new(),
+            progress: Notify::new(),
+            watched: AtomicBool::new(false),
+            pauses: Mutex::default(),
         }
     }
 
@@ -95,6 +111,61 @@ impl Board {
             info.config = redacted(&spec.config, |key, _| spec.secrets.contains(key));
             info.warnings = spec.warnings.clone();
             info.tasks = tasks.collect();
+            info.plugins = plan.in_use();
+        });
+    }
+
+    /// What the connector runs now.
+    pub(crate) fn uses(&self, plan: &Plan) {
+        let plugins = plan.in_use();
+        self.with(|info| info.plugins = plugins);
+    }
+
+    /// What happens to its plugins.
+    pub(crate) fn change(&self, change: Option<PluginChange>) {
+        if matches!(change, Some(PluginChange::Draining { .. })) {
+            self.pauses(Vec::clear);
+        }
+        self.with(|info| info.change = change);
+    }
+
+    /// A change of plugins is over.
+    pub(crate) fn swapped(&self, from: &Plan, to: &Plan, outcome: SwapOutcome) {
+        let pauses = self.pauses(|pauses| pauses.clone());
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at = since.map_or(0, |since| since.as_millis());
+        let record = SwapRecord {
+            at: u64::try_from(at).unwrap_or(u64::MAX),
+            from: from.in_use(),
+            to: to.in_use(),
+            outcome,
+            pauses,
+        };
+        self.with(|info| {
+            if info.history.len() >= HISTORY {
+                info.history.remove(0);
+            }
+            info.history.push(record);
+        });
+    }
+
+    /// Whether [`Self::progress`] is rung.
+    pub(crate) fn watch(&self, watched: bool) {
+        self.watched.store(watched, Ordering::Release);
+    }
+
+    fn pauses<T>(&self, act: impl FnOnce(&mut Vec<Option<Pause>>) -> T) -> T {
+        act(&mut self.pauses.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn paused(&self, task: u32, pause: Pause) {
+        let index = usize::try_from(task).unwrap_or(usize::MAX);
+        let tasks = self.with(|info| info.tasks.len());
+        self.pauses(|pauses| {
+            pauses.resize(tasks, None);
+            if let Some(known) = pauses.get_mut(index) {
+                *known = Some(pause);
+            }
         });
     }
 
@@ -142,6 +213,8 @@ fn redacted(
 pub(crate) struct TaskReport {
     pub(crate) board: Arc<Board>,
     pub(crate) task: u32,
+    /// Batches that became durable.
+    pub(crate) batches: Arc<AtomicU64>,
 }
 
 impl Report for TaskReport {
@@ -151,5 +224,21 @@ impl Report for TaskReport {
 
     fn reconfigure(&self) {
         self.board.replan.notify_one();
+    }
+
+    fn committed(&self) {
+        self.batches.fetch_add(1, Ordering::AcqRel);
+        if self.board.watched.load(Ordering::Acquire) {
+            self.board.progress.notify_one();
+        }
+    }
+
+    fn draining(&self) {
+        let reason = Some("draining: another version of the plugin takes over".to_owned());
+        self.board.task(self.task, State::Running, reason);
+    }
+
+    fn exchanged(&self, pause: Pause) {
+        self.board.paused(self.task, pause);
     }
 }

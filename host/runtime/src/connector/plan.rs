@@ -7,8 +7,10 @@ use std::time::Duration;
 use connect_sandbox::{Access, CallError, Plugin};
 
 use super::Shared;
+use crate::delivery::Edition;
 use crate::error::{WorkerError, story};
 use crate::spec::{Flow, Spec};
+use crate::status::PluginInUse;
 
 type Settings = Vec<(String, String)>;
 
@@ -23,6 +25,46 @@ pub(crate) struct Plan {
     pub(crate) sink_tasks: Vec<Arc<Settings>>,
     /// When to ask for the tasks again.
     pub(crate) recheck: Option<Duration>,
+}
+
+impl Plan {
+    /// What one of its tasks runs; none of a task that it does not have.
+    pub(crate) fn edition(&self, task: u32) -> Option<Edition> {
+        let index = usize::try_from(task).ok()?;
+        Some(Edition {
+            spec: self.spec.clone(),
+            settings: self.tasks.get(index)?.clone(),
+            access: self.access.clone(),
+            sink_access: self.sink_access.clone(),
+            sink_settings: self.sink_tasks.get(index).cloned().unwrap_or_default(),
+        })
+    }
+
+    /// The plugins it runs: the connector's, and a direct connector's sink.
+    pub(crate) fn plugins(&self) -> Vec<&Plugin> {
+        self.spec.plugins()
+    }
+}
+
+impl Plan {
+    /// Its plugins as people know them.
+    pub(crate) fn in_use(&self) -> Vec<PluginInUse> {
+        let plugins = self.plugins().into_iter();
+        plugins.map(PluginInUse::of).collect()
+    }
+
+    /// Its plugins in one word, for the log.
+    pub(crate) fn name(&self) -> String {
+        let names: Vec<String> = self.in_use().iter().map(ToString::to_string).collect();
+        names.join(" with ")
+    }
+
+    /// What `other` may touch and this may not, in words.
+    pub(crate) fn asks_less_than(&self, other: &Self) -> Vec<String> {
+        let mut more = other.access.beyond(&self.access);
+        more.extend(other.sink_access.beyond(&self.sink_access));
+        more
+    }
 }
 
 /// Why there is no plan.

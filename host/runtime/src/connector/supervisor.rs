@@ -12,14 +12,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, TaskReport};
+use super::slot::{Slot, Stand};
+use super::swap::{Answered, Swap, answered};
 use super::{Order, Plan, PlanError, Shared, backoff, plan};
-use crate::delivery::{Careful, TaskContext, TaskError, direct, ready, sink, source};
+use crate::delivery::{Edition, Orders, TaskContext, TaskError, direct, ready, sink, source};
 use crate::error::story;
 use crate::spec::{Flow, Spec};
 use crate::status::State;
 
 /// Longest time tasks get to end before a pause or a new configuration goes on without them.
-const STOP: Duration = Duration::from_secs(30);
+pub(super) const STOP: Duration = Duration::from_secs(30);
 /// Shortest time between two plans of a connector.
 const REPLAN: Duration = Duration::from_secs(1);
 /// How long without a timer a supervisor waits for its next event.
@@ -27,37 +29,25 @@ const FAR: Duration = Duration::from_secs(3_600);
 /// Suspicious batches in a row after which it counts as a failure like any other.
 const SUSPICIONS: u32 = 3;
 
-/// Where one task stands.
-enum Stand {
-    /// To be started at this moment.
-    Due(Instant),
-    Running(Instant),
-    /// Not to be started without an order.
-    GivenUp,
-}
-
-struct Slot {
-    stand: Stand,
-    failures: u32,
-    suspicions: u32,
-    careful: Careful,
-}
-
 pub(super) struct Supervisor {
-    shared: Arc<Shared>,
-    spec: Arc<Spec>,
-    plan: Option<Plan>,
-    target: Target,
-    board: Arc<Board>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) spec: Arc<Spec>,
+    pub(super) plan: Option<Arc<Plan>>,
+    pub(super) target: Target,
+    pub(super) board: Arc<Board>,
     inbox: mpsc::Receiver<(Order, oneshot::Sender<()>)>,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
+    /// The change of plugins that is under way.
+    pub(super) swap: Option<Swap>,
+    /// The digests that the store has for this connector.
+    pub(super) remembered: Vec<String>,
     tasks: JoinSet<Result<(), TaskError>>,
     numbers: HashMap<Id, u32>,
     stop: CancellationToken,
     plan_failures: u32,
     plan_due: Option<Instant>,
     /// The plan being made.
-    planning: Option<BoxFuture<'static, Result<Plan, PlanError>>>,
+    pub(super) planning: Option<BoxFuture<'static, Result<Plan, PlanError>>>,
     replan_due: Option<Instant>,
 }
 
@@ -69,6 +59,10 @@ enum Event {
     Planned(Result<Plan, PlanError>),
     /// A task asks for a new plan.
     Replan,
+    /// A task has answered the order to change its plugin, or is gone.
+    Exchanged(Answered),
+    /// A batch of a plugin on trial is durable.
+    Progress,
     Time,
     /// Nobody can give orders any more.
     Alone,
@@ -91,6 +85,8 @@ impl Supervisor {
             board,
             inbox,
             slots: Vec::new(),
+            swap: None,
+            remembered: Vec::new(),
             tasks: JoinSet::new(),
             numbers: HashMap::new(),
             stop: CancellationToken::new(),
@@ -104,17 +100,23 @@ impl Supervisor {
 
     fn with(mut self, plan: Option<Plan>) -> Self {
         if let Some(plan) = plan {
-            self.adopt(plan);
+            self.adopt(Arc::new(plan));
         }
+        self.pause_if_wished();
+        self
+    }
+
+    pub(super) fn pause_if_wished(&self) {
         if self.target == Target::Paused {
             self.board.connector(State::Paused, None);
             self.board.tasks(State::Paused);
         }
-        self
     }
 
     pub(super) async fn run(mut self) {
         loop {
+            self.step_swap().await;
+            self.remember().await;
             if self.target == Target::Running {
                 self.begin_plan();
                 self.start_due();
@@ -137,7 +139,8 @@ impl Supervisor {
                     let soon = Instant::now() + REPLAN;
                     self.replan_due = Some(self.replan_due.map_or(soon, |due| due.min(soon)));
                 }
-                Event::Time => {}
+                Event::Exchanged(answered) => self.exchanged(answered),
+                Event::Time | Event::Progress => {}
                 Event::Alone => {
                     self.end_tasks(STOP).await;
                     return;
@@ -158,9 +161,13 @@ impl Supervisor {
                 None => self.plan_due,
                 Some(_) => self.replan_due,
             };
-            let plans = plans.filter(|_| self.planning.is_none());
-            due = starts.chain(plans).fold(due, Instant::min);
+            // one thing at a time: a new split waits for a change of plugins to be over
+            let plans = plans.filter(|_| self.planning.is_none() && self.swap.is_none());
+            let trusted = self.swap.as_ref().and_then(|swap| swap.trusted_at);
+            due = starts.chain(plans).chain(trusted).fold(due, Instant::min);
         }
+        let swapping = self.swap.is_some();
+        let exchange = self.swap.as_mut().map(|swap| &mut swap.under_way);
         tokio::select! {
             biased;
             order = self.inbox.recv() => match order {
@@ -170,6 +177,8 @@ impl Supervisor {
             Some(ended) = self.tasks.join_next_with_id() => Event::Ended(ended),
             () = self.board.replan.notified() => Event::Replan,
             planned = ready(&mut self.planning) => Event::Planned(planned),
+            answered = answered(exchange) => Event::Exchanged(answered),
+            () = self.board.progress.notified(), if swapping => Event::Progress,
             () = tokio::time::sleep_until(due) => Event::Time,
         }
     }
@@ -180,15 +189,14 @@ impl Supervisor {
                 self.target = Target::Paused;
                 self.planning = None;
                 self.end_tasks(STOP).await;
-                self.board.connector(State::Paused, None);
-                self.board.tasks(State::Paused);
+                self.pause_if_wished();
             }
             Order::Resume => {
                 self.target = Target::Running;
                 self.plan_failures = 0;
                 self.plan_due = Some(Instant::now());
                 for slot in &mut self.slots {
-                    if !matches!(slot.stand, Stand::Running(_)) {
+                    if !slot.running() {
                         slot.stand = Stand::Due(Instant::now());
                         slot.failures = 0;
                     }
@@ -197,14 +205,13 @@ impl Supervisor {
                     self.board.connector(State::Running, None);
                 }
             }
+            Order::Swap { plan, approved } => self.begin_swap(*plan, approved).await,
             Order::Replace(plan) => {
                 self.planning = None;
                 self.end_tasks(STOP).await;
-                self.adopt(*plan);
-                if self.target == Target::Paused {
-                    self.board.connector(State::Paused, None);
-                    self.board.tasks(State::Paused);
-                }
+                self.give_up_swap("the connector's configuration was changed");
+                self.adopt(Arc::new(*plan));
+                self.pause_if_wished();
             }
             Order::Stop(deadline) => {
                 self.end_tasks(deadline).await;
@@ -221,7 +228,10 @@ impl Supervisor {
             None => self.plan_due,
             Some(_) => self.replan_due,
         };
-        if self.planning.is_some() || due.is_none_or(|due| due > Instant::now()) {
+        if self.planning.is_some()
+            || self.swap.is_some()
+            || due.is_none_or(|due| due > Instant::now())
+        {
             return;
         }
         self.replan_due = None;
@@ -232,11 +242,13 @@ impl Supervisor {
     async fn planned(&mut self, planned: Result<Plan, PlanError>) {
         let pause = planned.as_ref().ok().and_then(|plan| plan.recheck);
         match (planned, &self.plan) {
-            (Ok(plan), None) => self.adopt(plan),
+            // made with what is on its way out
+            _ if self.swap.is_some() => {}
+            (Ok(plan), None) => self.adopt(Arc::new(plan)),
             (Ok(fresh), Some(current)) if fresh.tasks != current.tasks => {
                 tracing::info!(connector = %self.spec.name, tasks = fresh.tasks.len(), "the plugin split its work anew");
                 self.end_tasks(STOP).await;
-                self.adopt(fresh);
+                self.adopt(Arc::new(fresh));
             }
             (Ok(_), Some(_)) => self.replan_after(pause),
             (Err(error), Some(current)) => {
@@ -268,20 +280,21 @@ impl Supervisor {
 
     /// Goes over to a plan. A task whose settings stay what they were keeps its record of failures,
     /// or a plugin that plans anew now and then would never be given up.
-    fn adopt(&mut self, plan: Plan) {
-        let now = Instant::now();
-        let before = self.plan.take().map(|plan| plan.tasks).unwrap_or_default();
+    pub(super) fn adopt(&mut self, plan: Arc<Plan>) {
+        let before = self.plan.take();
         let same_spec = Arc::ptr_eq(&self.spec, &plan.spec);
         let mut old = std::mem::take(&mut self.slots).into_iter();
         for (place, settings) in plan.tasks.iter().enumerate() {
             let known = old.next();
-            let unchanged = same_spec && before.get(place) == Some(settings);
-            let slot = known.filter(|_| unchanged).unwrap_or_else(|| Slot {
-                stand: Stand::Due(now),
-                failures: 0,
-                suspicions: 0,
-                careful: Careful::new(),
-            });
+            let earlier = before.as_ref().and_then(|plan| plan.tasks.get(place));
+            let unchanged = same_spec && earlier == Some(settings);
+            let slot = match known.filter(|_| unchanged) {
+                Some(slot) => Slot {
+                    plan: plan.clone(),
+                    ..slot
+                },
+                None => Slot::new(plan.clone()),
+            };
             self.slots.push(slot);
         }
         self.spec = plan.spec.clone();
@@ -293,25 +306,30 @@ impl Supervisor {
     }
 
     fn start_due(&mut self) {
-        let Some(plan) = &self.plan else { return };
         let now = Instant::now();
-        let count = u32::try_from(plan.tasks.len()).unwrap_or(u32::MAX);
-        for (number, (slot, settings)) in (0..).zip(self.slots.iter_mut().zip(&plan.tasks)) {
+        for (number, slot) in (0..).zip(self.slots.iter_mut()) {
             if !matches!(slot.stand, Stand::Due(at) if at <= now) {
                 continue;
             }
+            let Some(edition) = slot.plan.edition(number) else {
+                continue;
+            };
+            let Edition {
+                spec,
+                settings,
+                access,
+                sink_access,
+                sink_settings,
+            } = edition;
+            let flow = spec.flow.clone();
             let context = TaskContext {
-                spec: plan.spec.clone(),
+                spec,
                 task: number,
-                tasks: count,
-                settings: settings.clone(),
-                access: plan.access.clone(),
-                sink_access: plan.sink_access.clone(),
-                sink_settings: plan
-                    .sink_tasks
-                    .get(usize::try_from(number).unwrap_or(usize::MAX))
-                    .cloned()
-                    .unwrap_or_default(),
+                tasks: u32::try_from(slot.plan.tasks.len()).unwrap_or(u32::MAX),
+                settings,
+                access,
+                sink_access,
+                sink_settings,
                 limits: self.shared.settings.limits.clone(),
                 tuning: self.shared.settings.tuning.clone(),
                 broker: self.shared.deps.broker.clone(),
@@ -321,13 +339,16 @@ impl Supervisor {
                 report: Arc::new(TaskReport {
                     board: self.board.clone(),
                     task: number,
+                    batches: slot.batches.clone(),
                 }),
                 careful: slot.careful.clone(),
             };
-            let handle = match &plan.spec.flow {
-                Flow::Source { .. } => self.tasks.spawn(source::run(context)),
-                Flow::Sink { .. } => self.tasks.spawn(sink::run(context)),
-                Flow::Direct { .. } => self.tasks.spawn(direct::run(context)),
+            let (sender, orders) = Orders::channel();
+            slot.orders = Some(sender);
+            let handle = match flow {
+                Flow::Source { .. } => self.tasks.spawn(source::run(context, orders)),
+                Flow::Sink { .. } => self.tasks.spawn(sink::run(context, orders)),
+                Flow::Direct { .. } => self.tasks.spawn(direct::run(context, orders)),
             };
             self.numbers.insert(handle.id(), number);
             slot.stand = Stand::Running(now);
@@ -335,7 +356,7 @@ impl Supervisor {
     }
 
     /// Tells the tasks to stop, waits for them, and ends by force those that do not.
-    async fn end_tasks(&mut self, deadline: Duration) {
+    pub(super) async fn end_tasks(&mut self, deadline: Duration) {
         self.stop.cancel();
         let until = Instant::now() + deadline;
         while let Ok(Some(ended)) =
@@ -350,7 +371,7 @@ impl Supervisor {
         self.numbers.clear();
         self.stop = CancellationToken::new();
         for slot in &mut self.slots {
-            if matches!(slot.stand, Stand::Running(_)) {
+            if slot.running() {
                 slot.stand = Stand::Due(Instant::now());
             }
         }
@@ -374,7 +395,6 @@ impl Supervisor {
             Stand::Running(since) => now.duration_since(since),
             Stand::Due(_) | Stand::GivenUp => Duration::ZERO,
         };
-        let restart = &self.shared.settings.restart;
         let error = match result {
             Ok(()) => {
                 slot.stand = Stand::Due(now);
@@ -382,6 +402,15 @@ impl Supervisor {
             }
             Err(error) => error,
         };
+        if let Some(error) = &error
+            && self.failed_on_trial(number, error)
+        {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let restart = &self.shared.settings.restart;
         let (story, last) = match &error {
             Some(error) => (story(error), error.final_word()),
             None => (

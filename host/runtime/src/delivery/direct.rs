@@ -5,88 +5,165 @@ mod deliver;
 
 use connect_record::{Queue, QueueOffset};
 use connect_sandbox::CallError;
+use tokio::time::Instant;
 
 use super::sink::{self, Desk};
-use super::{SHORTEST_RETRY, TaskContext, TaskError, source};
+use super::{
+    Exchange, Exchanged, Orders, SHORTEST_RETRY, Stopwatch, TaskContext, TaskError, source,
+};
 use crate::guest::{Failed, SinkGuest, SourceGuest};
 use crate::spec::Flow;
 
 /// Runs a direct task until it is stopped or fails.
-pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
-    let Flow::Direct {
-        sink: plugin,
-        topic,
-        ..
-    } = &ctx.spec.flow
-    else {
+pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), TaskError> {
+    let Some(mut pair) = Pair::open(&ctx).await? else {
         return Ok(());
     };
-    let Some(source) = source::open(&ctx).await? else {
-        return Ok(());
-    };
-    // each task is a queue of its own to the sink, so that no two write to one place
-    let number = i32::try_from(ctx.task).unwrap_or(i32::MAX);
-    let queue = Queue::new(topic.as_deref().unwrap_or("direct"), "", number);
-    let begin = [QueueOffset {
-        queue: queue.clone(),
-        next: 0,
-    }];
-    let opened = sink::open(
-        &ctx,
-        plugin,
-        ctx.sink_access.clone(),
-        &ctx.sink_settings,
-        Desk::default(),
-        &begin,
-    )
-    .await?;
-    let Some((sink, starts)) = opened else {
-        return Ok(());
-    };
-    // a sink that keeps its own offsets says where its numbering goes on
-    let next = starts
-        .iter()
-        .find(|start| start.queue == queue)
-        .map_or(0, |start| start.next);
     ctx.report.running(None);
-    let mut job = Job {
-        ctx: &ctx,
-        source: &source,
-        sink: &sink,
-        careful: ctx.careful.get(&queue).copied().unwrap_or(0),
-        queue,
-        next,
-        topic: topic.as_deref(),
-    };
-    let ended = job.work().await;
-    if ended.is_ok() {
-        source::close(&ctx, &source).await;
-        match tokio::time::timeout(ctx.tuning.drain, sink.close()).await {
+    let mut careful = ctx.careful.get(&pair.queue).copied().unwrap_or(0);
+    let mut stopwatch = None;
+    loop {
+        let mut job = Job {
+            ctx: &ctx,
+            source: &pair.source,
+            sink: &pair.sink,
+            orders: &mut orders,
+            careful,
+            queue: pair.queue.clone(),
+            next: pair.next,
+            topic: topic(&ctx),
+            stopwatch: stopwatch.take(),
+            exchange: None,
+            confirmed: Instant::now(),
+            committed: Instant::now(),
+        };
+        let ended = job.work().await;
+        careful = job.careful;
+        let (confirmed, committed) = (job.confirmed, job.committed);
+        if ended.is_ok() {
+            pair.close(&ctx).await;
+        }
+        pair.end().await;
+        let Some(exchange) = ended? else {
+            return Ok(());
+        };
+        let watch = Stopwatch::begin(&exchange, confirmed, committed);
+        let next = ctx.with(&exchange.edition);
+        let refused = match next.in_time(Pair::open(&next)).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(opened)) => {
+                pair = opened;
+                ctx = next;
+                stopwatch = Some(watch.opened());
+                None
+            }
+            Err(error) => {
+                let Some(again) = Pair::open(&ctx).await? else {
+                    return Ok(());
+                };
+                pair = again;
+                Some(error)
+            }
+        };
+        ctx.report.running(None);
+        exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
+    }
+}
+
+fn topic(ctx: &TaskContext) -> Option<&str> {
+    match &ctx.spec.flow {
+        Flow::Direct { topic, .. } => topic.as_deref(),
+        Flow::Source { .. } | Flow::Sink { .. } => None,
+    }
+}
+
+/// The two instances of a direct task.
+struct Pair {
+    source: SourceGuest,
+    sink: SinkGuest,
+    queue: Queue,
+    /// Number of the first record.
+    next: u64,
+}
+
+impl Pair {
+    /// None when the task was stopped meanwhile.
+    async fn open(ctx: &TaskContext) -> Result<Option<Self>, TaskError> {
+        let Flow::Direct { sink: plugin, .. } = &ctx.spec.flow else {
+            return Ok(None);
+        };
+        let Some(source) = source::open(ctx).await? else {
+            return Ok(None);
+        };
+        // each task is a queue of its own to the sink, so that no two write to one place
+        let number = i32::try_from(ctx.task).unwrap_or(i32::MAX);
+        let queue = Queue::new(topic(ctx).unwrap_or("direct"), "", number);
+        let begin = [QueueOffset {
+            queue: queue.clone(),
+            next: 0,
+        }];
+        let opened = sink::open(
+            ctx,
+            plugin,
+            ctx.sink_access.clone(),
+            &ctx.sink_settings,
+            Desk::default(),
+            &begin,
+        )
+        .await?;
+        let Some((sink, starts)) = opened else {
+            return Ok(None);
+        };
+        // a sink that keeps its own offsets says where its numbering goes on
+        let start = starts.iter().find(|start| start.queue == queue);
+        Ok(Some(Self {
+            source,
+            sink,
+            next: start.map_or(0, |start| start.next),
+            queue,
+        }))
+    }
+
+    async fn close(&self, ctx: &TaskContext) {
+        source::close(ctx, &self.source).await;
+        match tokio::time::timeout(ctx.tuning.drain, self.sink.close()).await {
             Ok(Ok(())) => {}
             _ => {
                 tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "the sink's close failed or took too long")
             }
         }
     }
-    source.end().await;
-    sink.end().await;
-    ended
+
+    async fn end(self) {
+        self.source.end().await;
+        self.sink.end().await;
+    }
 }
 
 struct Job<'a> {
     ctx: &'a TaskContext,
     source: &'a SourceGuest,
     sink: &'a SinkGuest,
+    orders: &'a mut Orders,
     queue: Queue,
     /// Running number of the next record, which stands in for a queue offset.
     next: u64,
     /// So many records more are put one at a time, since one of them brought an instance down.
     careful: u64,
     topic: Option<&'a str>,
+    /// Runs from an exchange to the first record after it.
+    stopwatch: Option<Stopwatch>,
+    /// An exchange that came while the sink put off its work.
+    exchange: Option<Exchange>,
+    /// When the sink last answered a flush, and when that was last durable.
+    confirmed: Instant,
+    committed: Instant,
 }
 
 impl Job<'_> {
-    async fn work(&mut self) -> Result<(), TaskError> {
+    /// Works until it is stopped, or until all that was polled is durable and another edition is
+    /// to take over.
+    async fn work(&mut self) -> Result<Option<Exchange>, TaskError> {
         let mut polling = None;
         let mut waiting = false;
         loop {
@@ -98,7 +175,8 @@ impl Job<'_> {
                 )
             });
             let polled = tokio::select! {
-                () = self.ctx.stop.cancelled() => return Ok(()),
+                () = self.ctx.stop.cancelled() => return Ok(None),
+                exchange = self.orders.next() => return Ok(self.ordered(exchange)),
                 polled = poll => polled,
             };
             polling = None;
@@ -109,8 +187,11 @@ impl Job<'_> {
                     self.ctx
                         .report
                         .running(Some(format!("waiting to poll: {reason}")));
-                    if self.ctx.stopped_within(after).await {
-                        return Ok(());
+                    tokio::select! {
+                        stopped = self.ctx.stopped_within(after) => if stopped {
+                            return Ok(None);
+                        },
+                        exchange = self.orders.next() => return Ok(self.ordered(exchange)),
                     }
                     continue;
                 }
@@ -126,12 +207,27 @@ impl Job<'_> {
             } else {
                 polled.wait
             };
-            if !self.deliver(polled).await? {
-                return Ok(());
+            if !polled.batch.is_empty()
+                && let Some(stopwatch) = self.stopwatch.take()
+            {
+                self.ctx.report.exchanged(stopwatch.stop());
             }
-            if !wait.is_zero() && self.ctx.stopped_within(wait).await {
-                return Ok(());
+            if !self.deliver(polled).await? {
+                return Ok(self.exchange.take());
+            }
+            if !wait.is_zero() {
+                tokio::select! {
+                    stopped = self.ctx.stopped_within(wait) => if stopped {
+                        return Ok(None);
+                    },
+                    exchange = self.orders.next() => return Ok(self.ordered(exchange)),
+                }
             }
         }
+    }
+
+    fn ordered(&self, exchange: Exchange) -> Option<Exchange> {
+        self.ctx.report.draining();
+        Some(exchange)
     }
 }

@@ -1,6 +1,7 @@
 //! How a task ends when it does not end well, and what the next run must know of it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use connect_broker::BrokerError;
 use connect_record::Queue;
@@ -59,6 +60,9 @@ pub(crate) enum TaskError {
         #[source]
         source: Box<StoreError>,
     },
+    /// A new version of the plugin did not open in time.
+    #[error("{place}: it did not open within {} s", .limit.as_secs())]
+    Slow { place: String, limit: Duration },
     /// The plugin's instance is gone: its actor ended without an answer.
     #[error("the plugin's instance ended unexpectedly during `{call}`")]
     Gone { call: &'static str },
@@ -73,6 +77,20 @@ impl TaskError {
                 CallError::Invalid { .. } | CallError::Fatal { .. }
             ),
             other => matches!(other, Self::OffsetLost(_)),
+        }
+    }
+
+    /// Whether a version of the plugin that has just been taken up is to blame. Not for what broker
+    /// and store do.
+    pub(crate) fn blames_plugin(&self) -> bool {
+        match self {
+            Self::Plugin { .. }
+            | Self::Suspect { .. }
+            | Self::Record { .. }
+            | Self::Rejected { .. }
+            | Self::Slow { .. }
+            | Self::Gone { .. } => true,
+            Self::Broker { .. } | Self::OffsetLost(_) | Self::Store { .. } => false,
         }
     }
 }

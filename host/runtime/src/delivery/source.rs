@@ -3,11 +3,13 @@
 
 mod dispatch;
 mod lanes;
+mod open;
 mod resume;
 mod route;
 mod task;
 mod tracker;
 
 pub(crate) use dispatch::topic_of;
-pub(crate) use task::{close, open, run};
+pub(crate) use open::{close, open};
+pub(crate) use task::run;
 pub(crate) use tracker::{Progress, Ticket, Tracker};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect_convert::{Converter, converter};
-use connect_plugins::Catalogue;
+use connect_plugins::{Catalogue, ResolveError};
 use connect_sandbox::{OptionKind, Plugin, Role};
 
 use super::keys;
@@ -20,6 +20,27 @@ use crate::settings::ConverterDefault;
 pub(crate) struct Defaults<'a> {
     pub(crate) key: &'a ConverterDefault,
     pub(crate) value: &'a ConverterDefault,
+}
+
+/// The plugins to choose from, and which of several versions is wanted where a class names none.
+pub(crate) struct Choice<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    /// Digests that are taken before any other.
+    pub(crate) prefer: &'a [String],
+    /// Versions that are taken only where there is no other.
+    pub(crate) avoid: &'a dyn Fn(&Plugin) -> bool,
+}
+
+impl Choice<'_> {
+    fn resolve(&self, class: &str) -> Result<Plugin, ResolveError> {
+        let preferred = |plugin: &Plugin| self.prefer.iter().any(|it| it == plugin.digest());
+        match self.catalogue.resolve_among(class, preferred) {
+            Ok(plugin) if preferred(&plugin) => Ok(plugin),
+            _ => self
+                .catalogue
+                .resolve_among(class, |plugin| !(self.avoid)(plugin)),
+        }
+    }
 }
 
 /// The configuration being read, with the problems found on the way.
@@ -36,7 +57,7 @@ struct Reader<'a> {
 pub(crate) fn parse(
     name: &str,
     config: &BTreeMap<String, String>,
-    catalogue: &Catalogue,
+    choice: &Choice<'_>,
     defaults: &Defaults<'_>,
 ) -> Result<Spec, Vec<String>> {
     let mut reader = Reader {
@@ -51,13 +72,13 @@ pub(crate) fn parse(
     else {
         return Err(vec!["Request config key: connector.class".into()]);
     };
-    let plugin = catalogue
+    let plugin = choice
         .resolve(class)
         .map_err(|error| vec![error.to_string()])?;
     let java = class != plugin.description().name && class.contains('.') && !class.contains('@');
 
     let sink_plugin = if direct {
-        reader.direct_sink(catalogue)
+        reader.direct_sink(choice)
     } else {
         None
     };
@@ -258,7 +279,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    fn direct_sink(&mut self, catalogue: &Catalogue) -> Option<Plugin> {
+    fn direct_sink(&mut self, choice: &Choice<'_>) -> Option<Plugin> {
         let Some(class) = self.config.get("sink.task.class") else {
             self.problems
                 .push("`sink.task.class` is required with connector.direct.enable".into());
@@ -269,10 +290,10 @@ impl Reader<'_> {
             .trim()
             .strip_suffix("Task")
             .map(|stem| format!("{stem}Connector"));
-        let found = catalogue
+        let found = choice
             .resolve(class.trim())
             .or_else(|error| match &connector {
-                Some(connector) => catalogue.resolve(connector).map_err(|_| error),
+                Some(connector) => choice.resolve(connector).map_err(|_| error),
                 None => Err(error),
             });
         match found {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use connect_record::Batch;
 use connect_rows::{Builder, Parts};
 use connect_sandbox::{CallError, Polled};
+use tokio::time::Instant;
 
 use super::Job;
 use crate::delivery::source::{Progress, Ticket, Tracker, topic_of};
@@ -76,18 +77,21 @@ impl Job<'_> {
     /// Puts and flushes a stretch of a batch; none when stopped before it was durable. Everything
     /// before the first refused record is durable then.
     async fn pass(
-        &self,
+        &mut self,
         batch: &Batch,
         range: &Range<usize>,
         place: &str,
     ) -> Result<Option<Rejections>, TaskError> {
-        let suspect = |failed| self.suspect(failed, batch, range, place);
         let parts = Arc::new(self.parts(batch, range)?);
         let rejected = loop {
             match self.sink.put(parts.clone()).await {
                 Ok(rejected) => break rejected,
                 Err(failed) => {
-                    if !self.again(failed).await.map_err(suspect)? {
+                    if !self
+                        .again(failed)
+                        .await
+                        .map_err(|failed| self.suspect(failed, batch, range, place))?
+                    {
                         return Ok(None);
                     }
                 }
@@ -103,12 +107,17 @@ impl Job<'_> {
             let flushed = match self.sink.flush().await {
                 Ok(flushed) => flushed,
                 Err(failed) => {
-                    if !self.again(failed).await.map_err(suspect)? {
+                    if !self
+                        .again(failed)
+                        .await
+                        .map_err(|failed| self.suspect(failed, batch, range, place))?
+                    {
                         return Ok(None);
                     }
                     continue;
                 }
             };
+            self.confirmed = Instant::now();
             for rejection in flushed.rejected {
                 self.reject(&mut rejections, rejection.offset, rejection.reason);
             }
@@ -139,14 +148,20 @@ impl Job<'_> {
         }
     }
 
-    /// After a failed call: true to repeat it, false when stopped.
-    async fn again(&self, failed: Failed) -> Result<bool, Failed> {
+    /// After a failed call: true to repeat it, false when stopped or when another edition is to try.
+    async fn again(&mut self, failed: Failed) -> Result<bool, Failed> {
         match failed {
             Failed::Call(CallError::Retriable { reason, after, .. }) => {
                 self.ctx
                     .report
                     .running(Some(format!("the sink waits: {reason}")));
-                Ok(!self.ctx.stopped_within(after).await)
+                tokio::select! {
+                    stopped = self.ctx.stopped_within(after) => Ok(!stopped),
+                    exchange = self.orders.next() => {
+                        self.exchange = self.ordered(exchange);
+                        Ok(false)
+                    }
+                }
             }
             failed => Err(failed),
         }
@@ -173,7 +188,7 @@ impl Job<'_> {
         }
     }
 
-    async fn commit(&self, progress: Progress) -> Result<(), TaskError> {
+    async fn commit(&mut self, progress: Progress) -> Result<(), TaskError> {
         let Progress { points, forget } = progress;
         if points.is_empty() && forget.is_empty() {
             return Ok(());
@@ -191,6 +206,8 @@ impl Job<'_> {
                 step: "storing source positions",
                 source: Box::new(source),
             })?;
+        self.committed = Instant::now();
+        self.ctx.report.committed();
         match self.source.committed(points).await {
             Ok(()) | Err(Failed::Call(CallError::Retriable { .. })) => Ok(()),
             Err(failed) => Err(failed.at(self.ctx.who())),

@@ -17,15 +17,21 @@ impl Job<'_> {
     /// nothing is committed and everything counts as unflushed still.
     pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
         self.flush_due = None;
-        let mut ends: Vec<QueueOffset> = self.seats.iter().filter_map(Seat::flushable).collect();
+        let mut ends: Vec<QueueOffset> = self
+            .hands
+            .seats
+            .iter()
+            .filter_map(Seat::flushable)
+            .collect();
         // a sink that paused a queue is called all the same, or it could never resume it
-        let ask = self.unflushed > 0 || self.seats.iter().any(|seat| seat.paused);
+        let ask = self.unflushed > 0 || self.hands.seats.iter().any(|seat| seat.paused);
         let mut late = Vec::new();
         if ask {
             let Some(flushed) = self.ask_flush().await? else {
                 return Ok(());
             };
             self.unflushed = 0;
+            self.confirmed = Instant::now();
             if let Some(upto) = flushed.upto {
                 for end in &mut ends {
                     let covered = upto.iter().find(|known| known.queue == end.queue);
@@ -50,7 +56,7 @@ impl Job<'_> {
             }
         }
         let durable = |end: &QueueOffset| {
-            let seat = self.seats.iter().find(|seat| seat.queue == end.queue);
+            let seat = self.hands.seats.iter().find(|seat| seat.queue == end.queue);
             seat.map_or(0, |seat| seat.durable)
         };
         ends.retain(|end| end.next > durable(end));
@@ -81,7 +87,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Asks until the plugin has answered; none when the task was stopped meanwhile.
+    /// Asks until the plugin has answered; none when the task was stopped meanwhile, or when another
+    /// plugin is to take over and this one does not get ready.
     async fn ask_flush(&mut self) -> Result<Option<Flushed>, TaskError> {
         let mut waiting = false;
         loop {
@@ -96,7 +103,7 @@ impl Job<'_> {
                     waiting = true;
                     let reason = format!("the sink waits to flush: {reason}");
                     self.ctx.report.running(Some(reason));
-                    if self.ctx.stopped_within(after).await {
+                    if !self.again_after(after).await {
                         return Ok(None);
                     }
                 }
@@ -114,7 +121,7 @@ impl Job<'_> {
                 source: Box::new(source),
             },
             failed => {
-                let open = self.seats.iter().find(|seat| seat.put > seat.durable);
+                let open = self.hands.seats.iter().find(|seat| seat.put > seat.durable);
                 let at =
                     open.map(|seat| format!(", queue {}, offset {}", seat.queue, seat.durable));
                 failed.at(format!(
@@ -144,10 +151,18 @@ impl Job<'_> {
                 step: "storing sink offsets",
                 source: Box::new(source),
             })?;
-        self.mirror
+        self.committed = Instant::now();
+        self.ctx.report.committed();
+        self.hands
+            .mirror
             .note(ends.iter().map(|end| (end.queue.clone(), end.next)));
         for end in ends {
-            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.queue == end.queue) {
+            if let Some(seat) = self
+                .hands
+                .seats
+                .iter_mut()
+                .find(|seat| seat.queue == end.queue)
+            {
                 seat.durable = end.next;
             }
             if self

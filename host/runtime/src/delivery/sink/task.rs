@@ -6,30 +6,25 @@ use std::time::Duration;
 
 use connect_record::{Queue, QueueOffset};
 use connect_sandbox::CallError;
-use futures::future::BoxFuture;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::assign::{self, Asked};
 use super::desk::{Desk, open};
 use super::gather::{Chunk, Gathered, gather};
-use super::mirror::Mirror;
-use super::reader::{Fetched, Note, Source};
+use super::hands::Hands;
+use super::reader::{Fetched, Note};
 use super::seat::{Seat, Trouble};
-use crate::delivery::{Careful, TaskContext, TaskError, find_or_create};
+use crate::delivery::{
+    Careful, Exchange, Exchanged, Orders, Stopwatch, TaskContext, TaskError, find_or_create,
+};
 use crate::error::story;
 use crate::failpoint::{self, Point};
-use crate::guest::{Answer, Failed, SinkGuest};
+use crate::guest::{Failed, SinkGuest};
 use crate::spec::{Flow, OffsetLost, StartAt};
 
 /// Runs a sink task until it is stopped or fails.
-pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
-    let Flow::Sink {
-        topics,
-        start,
-        offset_lost,
-    } = &ctx.spec.flow
-    else {
+pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), TaskError> {
+    let Flow::Sink { topics, start, .. } = &ctx.spec.flow else {
         return Ok(());
     };
     let Asked::Answer(queues) = queues_of(&ctx, topics).await? else {
@@ -38,54 +33,67 @@ pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
     let Asked::Answer(offsets) = assign::begin(&ctx, queues, *start).await? else {
         return Ok(());
     };
-    let desk = Desk::default();
-    let opened = open(
-        &ctx,
-        &ctx.spec.plugin,
-        ctx.access.clone(),
-        &ctx.settings,
-        desk.clone(),
-        &offsets,
-    )
-    .await?;
-    let Some((guest, starts)) = opened else {
+    let mut desk = Desk::default();
+    let Some((mut guest, mut starts)) = open_at(&ctx, &desk, &offsets).await? else {
         return Ok(());
     };
     ctx.report.running(None);
-    let (notes, inbox) = mpsc::channel(16);
-    let group: Arc<str> = Arc::from(ctx.spec.group.as_str());
-    let mut job = Job {
-        source: Source {
-            broker: ctx.broker.clone(),
-            group: group.clone(),
-            messages: ctx.tuning.pull_messages,
-            wait: ctx.tuning.pull_wait,
-            retry: ctx.tuning.broker_retry,
-            notes,
-        },
-        inbox,
-        seats: Vec::new(),
-        readers: 0,
-        turn: 0,
-        unflushed: 0,
-        flush_due: None,
-        refresh_due: Instant::now() + ctx.tuning.queue_refresh,
-        mirror: Mirror::start(ctx.broker.clone(), group),
-        careful: ctx.careful.clone(),
-        desk,
-        start: *start,
-        lost: *offset_lost,
-        ctx: &ctx,
-        guest: &guest,
-    };
-    job.seat(offsets, &starts);
-    let ended = match job.wish().await {
-        Ok(()) => job.work().await,
-        Err(error) => Err(error),
-    };
-    let finished = job.finish(ended.is_ok()).await;
-    guest.end().await;
-    ended.and(finished)
+    let mut hands = Hands::new(&ctx);
+    hands.seat(offsets, &starts);
+    let mut stopwatch = None;
+    loop {
+        let mut job = Job::new(&ctx, &guest, &mut orders, desk, hands, stopwatch.take());
+        let ended = match job.wish().await {
+            Ok(()) => job.work().await,
+            Err(error) => Err(error),
+        };
+        let exchange = match ended {
+            Ok(End::Exchange(exchange)) => exchange,
+            ended => {
+                let finished = job.finish(ended.is_ok()).await;
+                guest.end().await;
+                return ended.map(drop).and(finished);
+            }
+        };
+        let watch = Stopwatch::begin(&exchange, job.confirmed, job.committed);
+        job.close().await;
+        hands = job.hands;
+        guest.end().await;
+        let next = ctx.with(&exchange.edition);
+        let offsets = hands.durable();
+        desk = Desk::default();
+        let opened = next.in_time(open_at(&next, &desk, &offsets)).await;
+        let refused = match opened {
+            Ok(None) => return Ok(()),
+            Ok(Some(opened)) => {
+                (guest, starts) = opened;
+                ctx = next;
+                stopwatch = Some(watch.opened());
+                None
+            }
+            Err(error) => {
+                desk = Desk::default();
+                let Some(again) = open_at(&ctx, &desk, &offsets).await? else {
+                    return Ok(());
+                };
+                (guest, starts) = again;
+                Some(error)
+            }
+        };
+        hands.resume(&starts);
+        ctx.report.running(None);
+        exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
+    }
+}
+
+/// Makes an instance and opens it at `offsets`; none when the task was stopped meanwhile.
+async fn open_at(
+    ctx: &TaskContext,
+    desk: &Desk,
+    offsets: &[QueueOffset],
+) -> Result<Option<(SinkGuest, Vec<QueueOffset>)>, TaskError> {
+    let (plugin, access) = (&ctx.spec.plugin, ctx.access.clone());
+    open(ctx, plugin, access, &ctx.settings, desk.clone(), offsets).await
 }
 
 /// All queues of `topics` that are this task's.
@@ -110,33 +118,87 @@ async fn queues_of(ctx: &TaskContext, topics: &[String]) -> Result<Asked<Vec<Que
 pub(super) struct Job<'a> {
     pub(super) ctx: &'a TaskContext,
     pub(super) guest: &'a SinkGuest,
-    source: Source,
-    inbox: mpsc::Receiver<Note>,
-    pub(super) seats: Vec<Seat>,
-    readers: u64,
-    turn: usize,
+    orders: &'a mut Orders,
+    pub(super) hands: Hands,
     /// Records put since the last flush.
     pub(super) unflushed: u64,
     pub(super) flush_due: Option<Instant>,
-    refresh_due: Instant,
-    pub(super) mirror: Mirror,
+    pub(super) refresh_due: Instant,
     pub(super) careful: Careful,
-    desk: Desk,
-    start: StartAt,
+    pub(super) desk: Desk,
+    pub(super) start: StartAt,
     pub(super) lost: OffsetLost,
+    /// When a flush was last answered, and when its offsets were last durable.
+    pub(super) confirmed: Instant,
+    pub(super) committed: Instant,
+    /// Runs from an exchange to the first record after it.
+    stopwatch: Option<Stopwatch>,
+    /// An exchange that was ordered, and how long it waits for a plugin that puts off its work.
+    exchange: Option<(Exchange, Instant)>,
+}
+
+/// Why a task stopped working, when nothing went wrong.
+enum End {
+    Stop,
+    /// Everything that the plugin made durable is committed; another plugin takes over.
+    Exchange(Exchange),
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        ctx: &'a TaskContext,
+        guest: &'a SinkGuest,
+        orders: &'a mut Orders,
+        desk: Desk,
+        hands: Hands,
+        stopwatch: Option<Stopwatch>,
+    ) -> Self {
+        let now = Instant::now();
+        let (start, lost) = match &ctx.spec.flow {
+            Flow::Sink {
+                start, offset_lost, ..
+            } => (*start, *offset_lost),
+            Flow::Source { .. } | Flow::Direct { .. } => (StartAt::Earliest, OffsetLost::Fail),
+        };
+        Self {
+            ctx,
+            guest,
+            orders,
+            hands,
+            unflushed: 0,
+            flush_due: None,
+            refresh_due: now + ctx.tuning.queue_refresh,
+            careful: ctx.careful.clone(),
+            desk,
+            start,
+            lost,
+            confirmed: now,
+            committed: now,
+            stopwatch,
+            exchange: None,
+        }
+    }
 }
 
 impl Job<'_> {
-    async fn work(&mut self) -> Result<(), TaskError> {
+    async fn work(&mut self) -> Result<End, TaskError> {
         loop {
-            while let Ok(note) = self.inbox.try_recv() {
+            while let Ok(note) = self.hands.inbox.try_recv() {
                 self.take(note);
             }
             if self.ctx.stop.is_cancelled() {
-                return Ok(());
+                return Ok(End::Stop);
+            }
+            if self.exchange.is_none()
+                && let Some(exchange) = self.orders.waiting()
+            {
+                self.ordered(exchange);
+            }
+            if let Some((exchange, until)) = self.exchange.take() {
+                return self.leave(exchange, until).await;
             }
             self.troubled().await?;
-            if self.seats.iter().any(|seat| seat.paused) {
+            if self.hands.seats.iter().any(|seat| seat.paused) {
                 let interval = self.flush_interval();
                 self.flush_due
                     .get_or_insert_with(|| Instant::now() + interval);
@@ -150,20 +212,21 @@ impl Job<'_> {
             if self.refresh_due <= now {
                 self.refresh().await?;
             }
-            match gather(self.ctx, &self.seats, self.turn, &self.careful) {
+            match gather(self.ctx, &self.hands.seats, self.hands.turn, &self.careful) {
                 Gathered::Chunk(chunk) => {
-                    self.turn = (self.turn + 1) % self.seats.len().max(1);
+                    self.hands.turn = (self.hands.turn + 1) % self.hands.seats.len().max(1);
                     self.put(chunk).await?;
                 }
-                Gathered::Bad(bad) => return self.bad(bad).await,
+                Gathered::Bad(bad) => return self.bad(bad).await.map(|()| End::Stop),
                 Gathered::Nothing => {
                     let due = self
                         .flush_due
                         .unwrap_or(self.refresh_due)
                         .min(self.refresh_due);
                     tokio::select! {
-                        () = self.ctx.stop.cancelled() => return Ok(()),
-                        note = self.inbox.recv() => if let Some(note) = note { self.take(note) },
+                        () = self.ctx.stop.cancelled() => return Ok(End::Stop),
+                        exchange = self.orders.next() => self.ordered(exchange),
+                        note = self.hands.inbox.recv() => if let Some(note) = note { self.take(note) },
                         () = tokio::time::sleep_until(due) => {}
                     }
                 }
@@ -171,26 +234,63 @@ impl Job<'_> {
         }
     }
 
+    fn ordered(&mut self, exchange: Exchange) {
+        self.ctx.report.draining();
+        self.exchange = Some((exchange, Instant::now() + self.ctx.tuning.drain));
+    }
+
+    /// What was put is flushed and committed before another plugin takes over. What this one does
+    /// not make durable is put again.
+    async fn leave(&mut self, exchange: Exchange, until: Instant) -> Result<End, TaskError> {
+        self.exchange = Some((exchange, until));
+        self.flush().await?;
+        match self.exchange.take() {
+            Some((exchange, _)) if !self.ctx.stop.is_cancelled() => Ok(End::Exchange(exchange)),
+            _ => Ok(End::Stop),
+        }
+    }
+
+    /// Waits before a call is repeated; false when it is not to be: the task was stopped, or another
+    /// plugin is to take over.
+    pub(super) async fn again_after(&mut self, pause: Duration) -> bool {
+        let stopped = self.ctx.stopped_within(pause);
+        if let Some((_, until)) = self.exchange {
+            return !stopped.await && Instant::now() < until;
+        }
+        tokio::select! {
+            stopped = stopped => !stopped,
+            exchange = self.orders.next() => {
+                self.ordered(exchange);
+                false
+            }
+        }
+    }
+
+    /// A close that fails loses nothing: everything durable is committed by now.
+    async fn close(&self) {
+        match tokio::time::timeout(self.ctx.tuning.drain, self.guest.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failed)) => {
+                let error = failed.at(self.ctx.who());
+                tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, error = %story(&error), "close failed");
+            }
+            Err(_) => {
+                tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, "close did not end in time")
+            }
+        }
+    }
+
     /// The end: what was put is flushed and committed, unless the instance is beyond use.
     async fn finish(mut self, well: bool) -> Result<(), TaskError> {
-        for seat in &mut self.seats {
+        for seat in &mut self.hands.seats {
             seat.reader = None;
         }
         let mut flushed = Ok(());
         if well {
             flushed = self.flush().await;
-            match tokio::time::timeout(self.ctx.tuning.drain, self.guest.close()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(failed)) => {
-                    let error = failed.at(self.ctx.who());
-                    tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, error = %story(&error), "close failed");
-                }
-                Err(_) => {
-                    tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, "close did not end in time")
-                }
-            }
+            self.close().await;
         }
-        self.mirror.finish().await;
+        self.hands.mirror.finish().await;
         flushed
     }
 
@@ -210,34 +310,16 @@ impl Job<'_> {
             .unwrap_or(self.ctx.tuning.flush_interval)
     }
 
-    /// Gives queues a seat and a reader each; `starts` are the plugin's own offsets.
-    fn seat(&mut self, offsets: Vec<QueueOffset>, starts: &[QueueOffset]) {
-        for QueueOffset { queue, next } in offsets {
-            let own = starts
-                .iter()
-                .find(|start| start.queue == queue)
-                .map(|start| start.next);
-            let mut seat = Seat::new(queue, own.unwrap_or(next));
-            seat.reader = Some(self.read(&seat.queue, seat.put));
-            self.seats.push(seat);
-        }
-    }
-
-    pub(super) fn read(&mut self, queue: &Queue, offset: u64) -> super::reader::Reader {
-        self.readers += 1;
-        self.source.read(self.readers, queue.clone(), offset)
-    }
-
     fn take(&mut self, note: Note) {
         let reads = |seat: &Seat| {
             seat.reader
                 .as_ref()
                 .is_some_and(|reader| reader.number == note.reader)
         };
-        let Some(index) = self.seats.iter().position(reads) else {
+        let Some(index) = self.hands.seats.iter().position(reads) else {
             return;
         };
-        let Some(seat) = self.seats.get_mut(index) else {
+        let Some(seat) = self.hands.seats.get_mut(index) else {
             return;
         };
         match note.fetched {
@@ -272,7 +354,7 @@ impl Job<'_> {
                             .report
                             .running(Some(format!("the sink waits: {reason}")));
                         self.wish().await?;
-                        if self.ctx.stopped_within(after).await {
+                        if !self.again_after(after).await {
                             return Ok(());
                         }
                     }
@@ -283,9 +365,12 @@ impl Job<'_> {
         if waiting {
             self.ctx.report.running(None);
         }
+        if let Some(stopwatch) = self.stopwatch.take_if(|_| !origins.is_empty()) {
+            self.ctx.report.exchanged(stopwatch.stop());
+        }
         let refused = self.refusals(rejected, &origins);
         for (index, count) in &counts {
-            if let Some(seat) = self.seats.get_mut(*index) {
+            if let Some(seat) = self.hands.seats.get_mut(*index) {
                 seat.taken(*count);
             }
         }
@@ -315,11 +400,11 @@ impl Job<'_> {
         });
         let mut back = Vec::new();
         for (queue, offset) in seeks {
-            let Some(index) = self.seats.iter().position(|seat| seat.queue == queue) else {
+            let Some(index) = self.hands.seats.iter().position(|seat| seat.queue == queue) else {
                 continue;
             };
-            let reader = self.read(&queue, offset);
-            if let Some(seat) = self.seats.get_mut(index) {
+            let reader = self.hands.read(&queue, offset);
+            if let Some(seat) = self.hands.seats.get_mut(index) {
                 seat.rewind(offset, Some(reader));
                 if offset < seat.durable {
                     back.push(QueueOffset {
@@ -330,7 +415,7 @@ impl Job<'_> {
             }
         }
         for (queue, paused) in pauses {
-            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.queue == queue) {
+            if let Some(seat) = self.hands.seats.iter_mut().find(|seat| seat.queue == queue) {
                 seat.paused = paused;
             }
         }
@@ -338,92 +423,6 @@ impl Job<'_> {
             Ok(())
         } else {
             self.commit(back).await
-        }
-    }
-
-    /// Looks for queues that came or went.
-    async fn refresh(&mut self) -> Result<(), TaskError> {
-        self.refresh_due = Instant::now() + self.ctx.tuning.queue_refresh;
-        let Flow::Sink { topics, .. } = &self.ctx.spec.flow else {
-            return Ok(());
-        };
-        let mut found = Vec::new();
-        for topic in topics {
-            let asked = tokio::select! {
-                asked = self.ctx.broker.topic_queues(topic) => asked,
-                () = self.ctx.stop.cancelled() => return Ok(()),
-            };
-            match asked {
-                Ok(Some(queues)) if !queues.is_empty() => found.extend(queues),
-                // a topic that cannot be asked for now keeps its queues
-                _ => return Ok(()),
-            }
-        }
-        let mine = assign::share(found, self.ctx.task, self.ctx.tasks);
-        let gone: Vec<Queue> = self
-            .seats
-            .iter()
-            .filter(|seat| !mine.contains(&seat.queue))
-            .map(|seat| seat.queue.clone())
-            .collect();
-        let come: Vec<Queue> = mine
-            .into_iter()
-            .filter(|queue| !self.seats.iter().any(|seat| seat.queue == *queue))
-            .collect();
-        if gone.is_empty() && come.is_empty() {
-            return Ok(());
-        }
-        self.flush().await?;
-        if self.ctx.stop.is_cancelled() {
-            return Ok(());
-        }
-        if !gone.is_empty() {
-            let guest = self.guest;
-            let told = self.answered(|| guest.revoked(gone.clone(), false)).await?;
-            if told.is_none() {
-                return Ok(());
-            }
-            self.seats.retain(|seat| !gone.contains(&seat.queue));
-        }
-        // a queue that is new to a sink at work is read from its first message
-        let start = if self.start == StartAt::Latest {
-            StartAt::Earliest
-        } else {
-            self.start
-        };
-        let Asked::Answer(offsets) = assign::begin(self.ctx, come, start).await? else {
-            return Ok(());
-        };
-        if !offsets.is_empty() {
-            let guest = self.guest;
-            let told = self.answered(|| guest.assigned(offsets.clone())).await?;
-            let Some(starts) = told else { return Ok(()) };
-            self.seat(offsets, &starts);
-        }
-        let assignment = self.seats.iter().map(|seat| seat.queue.clone()).collect();
-        self.desk.with(|wishes| wishes.assignment = assignment);
-        self.ctx.report.running(None);
-        self.wish().await
-    }
-
-    /// Repeats a call until it is answered; none when the task was stopped meanwhile.
-    async fn answered<T>(
-        &self,
-        call: impl Fn() -> BoxFuture<'static, Answer<T>>,
-    ) -> Result<Option<T>, TaskError> {
-        loop {
-            match call().await {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
-                    self.ctx
-                        .report
-                        .running(Some(format!("the sink waits: {reason}")));
-                    if self.ctx.stopped_within(after).await {
-                        return Ok(None);
-                    }
-                }
-                Err(failed) => return Err(failed.at(self.ctx.who())),
-            }
         }
     }
 }

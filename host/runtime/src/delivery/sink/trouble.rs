@@ -15,10 +15,10 @@ impl Job<'_> {
     /// Deals with a queue whose reader has ended, once everything it brought has been put.
     pub(super) async fn troubled(&mut self) -> Result<(), TaskError> {
         let ripe = |seat: &Seat| seat.trouble.is_some() && seat.waiting.is_empty();
-        let Some(index) = self.seats.iter().position(ripe) else {
+        let Some(index) = self.hands.seats.iter().position(ripe) else {
             return Ok(());
         };
-        let Some(seat) = self.seats.get_mut(index) else {
+        let Some(seat) = self.hands.seats.get_mut(index) else {
             return Ok(());
         };
         let (queue, at) = (seat.queue.clone(), seat.put);
@@ -64,8 +64,8 @@ impl Job<'_> {
         tracing::warn!("{text}; going on with the oldest message, as `offset.lost` says");
         // an offset beyond the end belongs to a topic that was made anew: begin with its first
         let next = if other > at { other } else { 0 };
-        let reader = self.read(queue, next);
-        if let Some(seat) = self.seats.get_mut(index) {
+        let reader = self.hands.read(queue, next);
+        if let Some(seat) = self.hands.seats.get_mut(index) {
             seat.rewind(next, Some(reader));
             seat.durable = seat.durable.min(next);
         }
@@ -88,6 +88,7 @@ impl Job<'_> {
             };
             if self.ctx.spec.skip_bad_records {
                 let queue = self
+                    .hands
                     .seats
                     .get(index)
                     .map(|seat| seat.queue.to_string())
@@ -108,7 +109,7 @@ impl Job<'_> {
         refused: Vec<(usize, u64, String)>,
     ) -> Result<(), TaskError> {
         for (index, offset, _) in &refused {
-            if let Some(seat) = self.seats.get_mut(*index) {
+            if let Some(seat) = self.hands.seats.get_mut(*index) {
                 seat.put = seat.put.min(*offset);
             }
         }
@@ -116,7 +117,11 @@ impl Job<'_> {
         let Some((index, offset, reason)) = refused.into_iter().next() else {
             return Ok(());
         };
-        let queue = self.seats.get(index).map(|seat| seat.queue.to_string());
+        let queue = self
+            .hands
+            .seats
+            .get(index)
+            .map(|seat| seat.queue.to_string());
         let queue = queue.unwrap_or_default();
         Err(TaskError::Rejected {
             place: format!("{}, queue {queue}, offset {offset}", self.ctx.who()),
@@ -126,6 +131,7 @@ impl Job<'_> {
 
     pub(super) async fn bad(&mut self, bad: Bad) -> Result<(), TaskError> {
         let queue = self
+            .hands
             .seats
             .get(bad.seat)
             .map(|seat| seat.queue.to_string())
@@ -150,7 +156,7 @@ impl Job<'_> {
             Failed::Call(source) if source.poisoned() && origins.len() > 1 && !careful => {
                 let mut ends = self.unflushed_ends();
                 for (index, offset) in origins {
-                    if let Some(seat) = self.seats.get(*index) {
+                    if let Some(seat) = self.hands.seats.get(*index) {
                         let end = ends.entry(seat.queue.clone()).or_default();
                         *end = (*end).max(offset + 1);
                     }
@@ -167,13 +173,18 @@ impl Job<'_> {
 
     /// Where everything put and not flushed ends, per queue.
     pub(super) fn unflushed_ends(&self) -> Careful {
-        let open = self.seats.iter().filter(|seat| seat.put > seat.durable);
+        let open = self
+            .hands
+            .seats
+            .iter()
+            .filter(|seat| seat.put > seat.durable);
         open.map(|seat| (seat.queue.clone(), seat.put)).collect()
     }
 
     fn stretch(&self, origins: &[(usize, u64)]) -> String {
         let name = |(index, offset): &(usize, u64)| {
-            self.seats
+            self.hands
+                .seats
                 .get(*index)
                 .map(|seat| format!("queue {}, offset {offset}", seat.queue))
                 .unwrap_or_default()

@@ -25,16 +25,19 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     pub(crate) fn new(flow: &Flow) -> Self {
-        let (topic, by) = match flow {
-            Flow::Source { topic, queue_by } => (topic.clone(), *queue_by),
-            Flow::Direct { topic, .. } => (topic.clone(), QueueBy::Partition),
-            Flow::Sink { .. } => (None, QueueBy::Key),
-        };
+        let (topic, by) = wanted(flow);
         Self {
             topic,
             router: Router::new(by),
             queues: HashMap::new(),
         }
+    }
+
+    /// Goes on as `flow` says; what is known of topics stays.
+    pub(crate) fn follow(&mut self, flow: &Flow) {
+        let (topic, by) = wanted(flow);
+        self.topic = topic;
+        self.router.follow(by);
     }
 
     /// Topics of a batch whose queues are not known yet.
@@ -106,6 +109,14 @@ impl Dispatch {
         let queue = queues.get(index).ok_or(MappingError::NoTopic)?.clone();
         let message = message_of(record, &*ctx.spec.key_converter, &*ctx.spec.value_converter)?;
         Ok((queue, message))
+    }
+}
+
+fn wanted(flow: &Flow) -> (Option<String>, QueueBy) {
+    match flow {
+        Flow::Source { topic, queue_by } => (topic.clone(), *queue_by),
+        Flow::Direct { topic, .. } => (topic.clone(), QueueBy::Partition),
+        Flow::Sink { .. } => (None, QueueBy::Key),
     }
 }
 

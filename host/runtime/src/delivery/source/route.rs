@@ -18,6 +18,11 @@ impl Router {
         Self { by, turn: 0 }
     }
 
+    /// Chooses by something else from here on.
+    pub(crate) fn follow(&mut self, by: QueueBy) {
+        self.by = by;
+    }
+
     /// Index into `queues`, which stand in the order of broker name and queue number.
     pub(crate) fn choose(
         &mut self,

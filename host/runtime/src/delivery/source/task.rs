@@ -2,22 +2,23 @@
 //! flight, confirms, commits, acknowledges; then a drain and a close.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use connect_record::ResumePoint;
-use connect_sandbox::{CallError, Polled, TaskScope};
+use connect_sandbox::{CallError, Polled};
 use connect_store::StoreError;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
-use super::resume::StoredPoints;
+use super::open::{close, open};
 use super::tracker::Tracker;
-use crate::delivery::{SHORTEST_RETRY, TaskContext, TaskError, find_or_create, ready};
-use crate::error::story;
+use crate::delivery::{
+    Exchange, Exchanged, Orders, SHORTEST_RETRY, Stopwatch, TaskContext, TaskError, find_or_create,
+    ready,
+};
 use crate::failpoint::{self, Point};
 use crate::guest::{Answer, Failed, SourceGuest};
 
@@ -30,99 +31,68 @@ const SILENCE: Duration = Duration::from_millis(1_500);
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Runs a source task until it is stopped or fails.
-pub(crate) async fn run(ctx: TaskContext) -> Result<(), TaskError> {
-    let Some(guest) = open(&ctx).await? else {
+pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), TaskError> {
+    let Some(mut guest) = open(&ctx).await? else {
         return Ok(());
     };
     ctx.report.running(None);
-    let mut job = Job {
-        dispatch: Dispatch::new(&ctx.spec.flow),
-        lanes: Lanes::new(
-            ctx.broker.clone(),
-            ctx.report.clone(),
-            ctx.tuning.broker_retry,
-        ),
-        tracker: Tracker::default(),
-        acknowledge: BTreeMap::new(),
-        poll: None,
-        commit: None,
-        acknowledging: None,
-        acknowledge_due: Instant::now(),
-        next_poll: Instant::now(),
-        waiting: false,
-        ctx: &ctx,
-        guest: &guest,
-    };
-    let ended = job.work().await;
-    let drained = job.drain().await;
-    drop(job);
-    if ended.is_ok() {
-        close(&ctx, &guest).await;
-    }
-    guest.end().await;
-    ended.and(drained)
-}
-
-/// Makes an instance and opens it; none when the task was stopped meanwhile.
-pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskError> {
-    let points = Arc::new(StoredPoints {
-        store: ctx.store.clone(),
-        connector: ctx.spec.name.clone(),
-        report: ctx.report.clone(),
-    });
-    let scope = TaskScope {
-        connector: ctx.spec.name.to_string(),
-        task: ctx.task,
-        limits: ctx.limits.clone(),
-        access: ctx.access.clone(),
-    };
-    let plugin = ctx.spec.plugin.clone();
-    let made = ctx
-        .guests
-        .spawn(async move { plugin.source(scope, points).await })
-        .await;
-    let instance = match made {
-        Ok(made) => made.map_err(|source| TaskError::Plugin {
-            place: ctx.who(),
-            source: Box::new(source),
-        })?,
-        Err(_) => {
-            return Err(TaskError::Gone {
-                call: "instantiate",
-            });
-        }
-    };
-    let guest = SourceGuest::new(&ctx.guests, instance);
+    let mut hands = Hands::new(&ctx);
+    let mut stopwatch = None;
     loop {
-        let opened = tokio::select! {
-            opened = guest.open(ctx.settings.as_ref().clone()) => opened,
-            () = ctx.stop.cancelled() => return Ok(None),
-        };
-        match opened {
-            Ok(()) => return Ok(Some(guest)),
-            Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
-                ctx.report
-                    .running(Some(format!("waiting to open: {reason}")));
-                if ctx.stopped_within(after).await {
-                    return Ok(None);
+        let mut job = Job::new(&ctx, &guest, &mut orders, hands, stopwatch.take());
+        let ended = job.work().await;
+        let exchange = match ended {
+            Ok(End::Exchange(exchange)) => exchange,
+            ended => {
+                let drained = job.drain().await;
+                drop(job);
+                if ended.is_ok() {
+                    close(&ctx, &guest).await;
                 }
+                guest.end().await;
+                return ended.map(drop).and(drained);
             }
-            Err(failed) => return Err(failed.at(ctx.who())),
-        }
+        };
+        let watch = Stopwatch::begin(&exchange, job.confirmed, job.committed);
+        hands = job.hands;
+        close(&ctx, &guest).await;
+        guest.end().await;
+        let next = ctx.with(&exchange.edition);
+        let opened = next.in_time(open(&next)).await;
+        let refused = match opened {
+            Ok(None) => return Ok(()),
+            Ok(Some(opened)) => {
+                guest = opened;
+                ctx = next;
+                stopwatch = Some(watch.opened());
+                None
+            }
+            Err(error) => {
+                let Some(again) = open(&ctx).await? else {
+                    return Ok(());
+                };
+                guest = again;
+                Some(error)
+            }
+        };
+        hands.dispatch.follow(&ctx.spec.flow);
+        ctx.report.running(None);
+        exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
     }
 }
 
-/// A close that fails loses nothing: everything confirmed is committed by now.
-pub(crate) async fn close(ctx: &TaskContext, guest: &SourceGuest) {
-    let closed = tokio::time::timeout(ctx.tuning.drain, guest.close()).await;
-    match closed {
-        Ok(Ok(())) => {}
-        Ok(Err(failed)) => {
-            let error = failed.at(ctx.who());
-            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %story(&error), "close failed");
-        }
-        Err(_) => {
-            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time")
+/// What outlives an exchange of the plugin: the ways to the queues.
+struct Hands {
+    dispatch: Dispatch,
+    lanes: Lanes,
+}
+
+impl Hands {
+    fn new(ctx: &TaskContext) -> Self {
+        let retry = ctx.tuning.broker_retry;
+        Self {
+            dispatch: Dispatch::new(&ctx.spec.flow),
+            lanes: Lanes::new(ctx.broker.clone(), ctx.report.clone(), retry),
         }
     }
 }
@@ -131,8 +101,8 @@ pub(crate) async fn close(ctx: &TaskContext, guest: &SourceGuest) {
 struct Job<'a> {
     ctx: &'a TaskContext,
     guest: &'a SourceGuest,
-    dispatch: Dispatch,
-    lanes: Lanes,
+    orders: &'a mut Orders,
+    hands: Hands,
     tracker: Tracker,
     /// Durable points the plugin has not been told of.
     acknowledge: BTreeMap<String, Bytes>,
@@ -143,6 +113,20 @@ struct Job<'a> {
     acknowledge_due: Instant,
     next_poll: Instant,
     waiting: bool,
+    /// The exchange that waits for what is in flight.
+    exchange: Option<Exchange>,
+    /// When a record was last confirmed, and when that was last durable.
+    confirmed: Instant,
+    committed: Instant,
+    /// Runs from an exchange to the first record after it.
+    stopwatch: Option<Stopwatch>,
+}
+
+/// Why a task stopped working, when nothing went wrong.
+enum End {
+    Stop,
+    /// Everything is confirmed and durable; another plugin takes over.
+    Exchange(Exchange),
 }
 
 /// The points a plugin was told of, and its answer.
@@ -154,51 +138,101 @@ enum Event {
     Committed(Result<Vec<ResumePoint>, StoreError>),
     Acknowledged(Told),
     Polled(Answer<Polled>),
+    Exchange(Exchange),
     Time,
 }
 
-impl Job<'_> {
-    async fn work(&mut self) -> Result<(), TaskError> {
+impl<'a> Job<'a> {
+    fn new(
+        ctx: &'a TaskContext,
+        guest: &'a SourceGuest,
+        orders: &'a mut Orders,
+        hands: Hands,
+        stopwatch: Option<Stopwatch>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            ctx,
+            guest,
+            orders,
+            hands,
+            tracker: Tracker::default(),
+            acknowledge: BTreeMap::new(),
+            poll: None,
+            commit: None,
+            acknowledging: None,
+            acknowledge_due: now,
+            next_poll: now,
+            waiting: false,
+            exchange: None,
+            confirmed: now,
+            committed: now,
+            stopwatch,
+        }
+    }
+
+    async fn work(&mut self) -> Result<End, TaskError> {
         loop {
             self.begin_poll();
-            self.lanes.launch();
+            self.hands.lanes.launch();
             self.begin_commit();
-            let idle = self.poll.is_none() && self.has_room();
+            if self.settled()
+                && let Some(exchange) = self.exchange.take()
+            {
+                return Ok(End::Exchange(exchange));
+            }
+            let leaving = self.exchange.is_some();
+            let idle = self.poll.is_none() && self.has_room() && !leaving;
             let event = tokio::select! {
                 biased;
                 () = self.ctx.stop.cancelled() => Event::Stop,
-                landed = self.lanes.next() => Event::Landed(landed),
+                exchange = self.orders.next(), if !leaving => Event::Exchange(exchange),
+                landed = self.hands.lanes.next() => Event::Landed(landed),
                 stored = ready(&mut self.commit) => Event::Committed(stored),
                 told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
                 polled = ready(&mut self.poll) => Event::Polled(polled),
                 () = tokio::time::sleep_until(self.next_poll), if idle => Event::Time,
             };
             match event {
-                Event::Stop => return Ok(()),
+                Event::Stop => return Ok(End::Stop),
                 Event::Polled(polled) => self.polled(polled).await?,
+                Event::Exchange(exchange) => {
+                    self.ctx.report.draining();
+                    self.exchange = Some(exchange);
+                }
                 Event::Time => {}
                 other => self.settle(other)?,
             }
         }
     }
 
+    /// Whether nothing is in flight any more, and the plugin knows of all that is durable.
+    fn settled(&self) -> bool {
+        self.poll.is_none()
+            && self.commit.is_none()
+            && self.acknowledging.is_none()
+            // what the plugin put off is not waited for
+            && (self.acknowledge.is_empty() || Instant::now() < self.acknowledge_due)
+            && self.tracker.open() == 0
+    }
+
     /// Waits for what is in flight, for as long as the drain may take, and commits it.
     async fn drain(&mut self) -> Result<(), TaskError> {
         self.poll = None;
         // what the broker takes now is confirmed as ever; what it does not take comes again later
-        self.lanes.give_up();
+        self.hands.lanes.give_up();
         let deadline = Instant::now() + self.ctx.tuning.drain;
         let mut patience = Instant::now() + SILENCE;
         let mut ended = Ok(());
         loop {
-            self.lanes.launch();
+            self.hands.lanes.launch();
             self.begin_commit();
-            if !self.lanes.flying() && self.commit.is_none() && self.acknowledging.is_none() {
+            if !self.hands.lanes.flying() && self.commit.is_none() && self.acknowledging.is_none() {
                 return ended;
             }
             let event = tokio::select! {
                 biased;
-                landed = self.lanes.next() => Event::Landed(landed),
+                landed = self.hands.lanes.next() => Event::Landed(landed),
                 stored = ready(&mut self.commit) => Event::Committed(stored),
                 told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
                 () = tokio::time::sleep_until(deadline.min(patience)) => Event::Time,
@@ -223,12 +257,17 @@ impl Job<'_> {
     }
 
     fn has_room(&self) -> bool {
-        !self.lanes.troubled()
-            && self.lanes.bytes() < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
+        !self.hands.lanes.troubled()
+            && self.hands.lanes.bytes()
+                < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
     }
 
     fn begin_poll(&mut self) {
-        if self.poll.is_none() && self.has_room() && Instant::now() >= self.next_poll {
+        if self.exchange.is_none()
+            && self.poll.is_none()
+            && self.has_room()
+            && Instant::now() >= self.next_poll
+        {
             let poll = self.guest.poll(
                 self.ctx.batch_records(),
                 self.ctx.batch_bytes(),
@@ -282,6 +321,8 @@ impl Job<'_> {
                     step: "storing source positions",
                     source: Box::new(source),
                 })?;
+                self.committed = Instant::now();
+                self.ctx.report.committed();
                 self.acknowledge.extend(
                     points
                         .into_iter()
@@ -303,11 +344,14 @@ impl Job<'_> {
                 Ok(())
             }
             Event::Acknowledged((_, told)) => told.map_err(|failed| failed.at(self.ctx.who())),
-            Event::Stop | Event::Polled(_) | Event::Time => Ok(()),
+            Event::Stop | Event::Polled(_) | Event::Exchange(_) | Event::Time => Ok(()),
         }
     }
 
     fn landed(&mut self, landed: Landed) -> Result<(), TaskError> {
+        if !landed.confirmed.is_empty() {
+            self.confirmed = Instant::now();
+        }
         for ticket in landed.confirmed {
             self.tracker.confirm(ticket);
         }
@@ -318,7 +362,7 @@ impl Job<'_> {
         if self.ctx.spec.skip_bad_records && source.permanent() {
             tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, %place, error = %source, "a record the broker refuses is skipped");
             self.tracker.confirm(ticket);
-            self.lanes.release();
+            self.hands.lanes.release();
             return Ok(());
         }
         Err(TaskError::Broker {
@@ -343,22 +387,25 @@ impl Job<'_> {
         if std::mem::take(&mut self.waiting) {
             self.ctx.report.running(None);
         }
-        let unknown = self.dispatch.unknown(&polled.batch);
+        let unknown = self.hands.dispatch.unknown(&polled.batch);
         for topic in unknown {
             if !self.find_topic(topic).await? {
                 return Ok(());
             }
         }
+        if let Some(stopwatch) = self.stopwatch.take_if(|_| !polled.batch.is_empty()) {
+            self.ctx.report.exchanged(stopwatch.stop());
+        }
         let empty = polled.batch.is_empty() && polled.points.is_empty() && polled.forget.is_empty();
         let least = if empty { SHORTEST_WAIT } else { Duration::ZERO };
         self.next_poll = Instant::now() + polled.wait.max(least);
         let number = self.tracker.begin();
-        self.dispatch.enter(
+        self.hands.dispatch.enter(
             self.ctx,
             &polled.batch,
             number,
             &mut self.tracker,
-            &mut self.lanes,
+            &mut self.hands.lanes,
         )?;
         self.tracker.end(number, polled.points, polled.forget);
         Ok(())
@@ -376,12 +423,12 @@ impl Job<'_> {
                     find_or_create(&*broker, &name, queues).await
                 }));
                 loop {
-                    self.lanes.launch();
+                    self.hands.lanes.launch();
                     self.begin_commit();
                     let event = tokio::select! {
                         found = ready(&mut asked) => break found,
                         () = self.ctx.stop.cancelled() => return Ok(false),
-                        landed = self.lanes.next() => Event::Landed(landed),
+                        landed = self.hands.lanes.next() => Event::Landed(landed),
                         stored = ready(&mut self.commit) => Event::Committed(stored),
                         told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
                     };
@@ -391,7 +438,7 @@ impl Job<'_> {
             match found {
                 Ok(queues) => {
                     self.ctx.report.running(None);
-                    self.dispatch.learn(topic, queues);
+                    self.hands.dispatch.learn(topic, queues);
                     return Ok(true);
                 }
                 Err(error) if error.retriable() => {

@@ -1,0 +1,425 @@
+//! Going over to other versions of a connector's plugins while records flow, and back where they
+//! turn out to be bad.
+//!
+//! Tasks go over one after the other. Where the new version splits the work otherwise, or writes
+//! positions that the old one does not read, all tasks stop first. A new version is on trial until
+//! every task has made some batches durable, or has run for a while; if it fails before that, all
+//! tasks go back to the old one at what is durable, and the version is put into quarantine. What
+//! fails later is a failure like any other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use connect_sandbox::Plugin;
+use connect_store::{Store, StoreError, Target};
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Plan;
+use super::supervisor::{STOP, Supervisor};
+use crate::delivery::{Exchange, Exchanged, TaskError, ready};
+use crate::error::story;
+use crate::status::{PluginChange, SwapOutcome};
+
+/// What came of telling a task to go over to a plan; nothing when the task is gone.
+pub(super) struct Answered {
+    task: u32,
+    plan: Arc<Plan>,
+    exchanged: Option<Exchanged>,
+}
+
+type Answer = BoxFuture<'static, Answered>;
+
+/// A change of plugins under way.
+pub(super) struct Swap {
+    /// What the connector goes back to.
+    old: Arc<Plan>,
+    new: Arc<Plan>,
+    /// Tasks that have yet to go over.
+    left: VecDeque<u32>,
+    /// The task that is going over.
+    pub(super) under_way: Option<Answer>,
+    /// Why the connector goes back, once it does.
+    back: Option<String>,
+    /// Positions from before, where the new version writes another format.
+    before: Option<Vec<(String, Bytes)>>,
+    /// All tasks have to stop before they go back.
+    stop_first: bool,
+    /// From this moment on the new version is trusted; none while not all tasks have gone over.
+    pub(super) trusted_at: Option<Instant>,
+    /// Durable batches of each task when it had gone over.
+    baseline: Vec<u64>,
+}
+
+impl Swap {
+    /// What the tasks are going over to.
+    fn target(&self) -> &Arc<Plan> {
+        if self.back.is_some() {
+            &self.old
+        } else {
+            &self.new
+        }
+    }
+}
+
+/// The answer of the task that is going over; for ever pending without one.
+pub(super) async fn answered(under_way: Option<&mut Option<Answer>>) -> Answered {
+    match under_way {
+        Some(under_way) => ready(under_way).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Supervisor {
+    /// Takes up the order to go over to `plan`.
+    pub(super) async fn begin_swap(&mut self, plan: Plan, approved: bool) {
+        let Some(current) = self.plan.clone() else {
+            // nothing runs yet: there is nothing to go over from
+            self.planning = None;
+            self.adopt(Arc::new(plan));
+            self.pause_if_wished();
+            return;
+        };
+        if current.spec.digests() == plan.spec.digests() {
+            return;
+        }
+        let more = current.asks_less_than(&plan);
+        if !more.is_empty() && !approved {
+            tracing::warn!(connector = %self.spec.name, asks = more.join("; "), "a new version of the plugin asks for more than the present one has; it waits for the operator's approval");
+            self.board.change(Some(PluginChange::NeedsApproval {
+                to: plan.in_use(),
+                asks: more,
+            }));
+            return;
+        }
+        // a version that is still on trial is not what anyone goes back to
+        let trial = self.swap.take();
+        let old = match &trial {
+            Some(swap) => swap.old.clone(),
+            None => current.clone(),
+        };
+        let before = trial.and_then(|swap| swap.before);
+        let new = Arc::new(plan);
+        tracing::info!(connector = %self.spec.name, from = %current.name(), to = %new.name(), "the connector goes over to another version of its plugin");
+        self.planning = None;
+        self.board.change(Some(PluginChange::Draining {
+            from: current.in_use(),
+            to: new.in_use(),
+        }));
+        let other_format = formats(&old) != formats(&new);
+        let other_split = current.tasks != new.tasks || current.sink_tasks != new.sink_tasks;
+        let mut swap = Swap {
+            old,
+            new: new.clone(),
+            left: VecDeque::new(),
+            under_way: None,
+            back: None,
+            before,
+            stop_first: other_format || other_split,
+            trusted_at: None,
+            baseline: Vec::new(),
+        };
+        if swap.stop_first {
+            self.end_tasks(STOP).await;
+            if other_format && swap.before.is_none() {
+                match self.shared.deps.store.positions(&self.spec.name) {
+                    Ok(positions) => swap.before = Some(positions),
+                    Err(error) => {
+                        let reason =
+                            format!("the present positions cannot be read: {}", story(&error));
+                        self.board
+                            .swapped(&current, &new, SwapOutcome::Refused { reason });
+                        return;
+                    }
+                }
+            }
+            self.adopt(new.clone());
+            if other_format {
+                // what is written from here on only the new version reads
+                self.note_edition(&new).await;
+            }
+            self.pause_if_wished();
+        } else {
+            swap.left = (0..).take(self.slots.len()).collect();
+            self.plan = Some(new.clone());
+            self.spec = new.spec.clone();
+        }
+        self.swap = Some(swap);
+    }
+
+    /// Does what can be done now of a change that is under way.
+    pub(super) async fn step_swap(&mut self) {
+        if self
+            .swap
+            .as_ref()
+            .is_some_and(|swap| swap.back.is_some() && swap.stop_first)
+        {
+            self.go_back_together().await;
+        }
+        let Some(swap) = &mut self.swap else { return };
+        while swap.under_way.is_none()
+            && let Some(task) = swap.left.front().copied()
+        {
+            let target = swap.target().clone();
+            let slot = usize::try_from(task).ok();
+            let slot = slot.and_then(|index| self.slots.get_mut(index));
+            let (Some(slot), Some(edition)) = (slot, target.edition(task)) else {
+                swap.left.pop_front();
+                continue;
+            };
+            if Arc::ptr_eq(&slot.plan, &target) {
+                swap.left.pop_front();
+                continue;
+            }
+            if !slot.running() {
+                slot.begin_with(target);
+                swap.left.pop_front();
+                continue;
+            }
+            let (answer, answered) = oneshot::channel();
+            let order = Exchange {
+                edition,
+                given: Instant::now(),
+                answer,
+            };
+            let plan = target;
+            if !slot
+                .orders
+                .as_ref()
+                .is_some_and(|orders| orders.try_send(order).is_ok())
+            {
+                // it is ending: its end comes as an event, and then it is started with the target
+                return;
+            }
+            swap.left.pop_front();
+            swap.under_way = Some(Box::pin(async move {
+                let exchanged = answered.await.ok();
+                Answered {
+                    task,
+                    plan,
+                    exchanged,
+                }
+            }));
+        }
+        if swap.under_way.is_none() && swap.left.is_empty() {
+            self.over().await;
+        }
+    }
+
+    /// All tasks have gone over, or back.
+    async fn over(&mut self) {
+        let running = self.target == Target::Running;
+        let reload = self.shared.settings.reload.clone();
+        let Some(swap) = &mut self.swap else { return };
+        if let Some(reason) = swap.back.clone() {
+            let (old, new) = (swap.old.clone(), swap.new.clone());
+            self.swap = None;
+            self.plan = Some(old.clone());
+            self.spec = old.spec.clone();
+            self.board.uses(&old);
+            let shared = self.shared.clone();
+            for plugin in changed(&old, &new) {
+                shared.quarantine.add(plugin, &reason).await;
+            }
+            let outcome = SwapOutcome::RolledBack {
+                reason: reason.clone(),
+            };
+            self.board.swapped(&new, &old, outcome);
+            self.board.change(Some(PluginChange::Quarantined {
+                plugins: new.in_use(),
+                reason,
+            }));
+            return;
+        }
+        if swap.trusted_at.is_none() {
+            let count = |slot: &super::slot::Slot| slot.batches.load(Ordering::Acquire);
+            swap.baseline = self.slots.iter().map(count).collect();
+            self.board.uses(&swap.new);
+            self.board.change(Some(PluginChange::OnTrial {
+                from: swap.old.in_use(),
+                to: swap.new.in_use(),
+            }));
+            self.board.watch(true);
+        }
+        // nothing can be learnt of a plugin that does not work
+        if !running {
+            swap.trusted_at = Some(Instant::now() + reload.confirm_after);
+            return;
+        }
+        let until = *swap
+            .trusted_at
+            .get_or_insert_with(|| Instant::now() + reload.confirm_after);
+        let proven = self.slots.iter().zip(&swap.baseline).all(|(slot, before)| {
+            slot.running()
+                && slot.batches.load(Ordering::Acquire)
+                    >= before + u64::from(reload.confirm_batches)
+        });
+        let at_work = self.slots.iter().all(super::slot::Slot::running);
+        if !proven && !(at_work && Instant::now() >= until) {
+            if Instant::now() >= until {
+                // a task that is down for another reason, such as a broker that is away
+                swap.trusted_at = Some(Instant::now() + reload.confirm_after);
+            }
+            return;
+        }
+        let (old, new) = (swap.old.clone(), swap.new.clone());
+        self.swap = None;
+        self.board.watch(false);
+        self.board.swapped(&old, &new, SwapOutcome::Swapped);
+        self.board.change(None);
+        tracing::info!(connector = %self.spec.name, to = %new.name(), "the new version of the plugin is trusted from here on");
+    }
+
+    /// A task has answered the order to go over, or is gone.
+    pub(super) fn exchanged(&mut self, answered: Answered) {
+        let Answered {
+            task,
+            plan,
+            exchanged,
+        } = answered;
+        let Some(swap) = &mut self.swap else { return };
+        match exchanged {
+            Some(Exchanged::Open) => {
+                let slot = usize::try_from(task).ok();
+                if let Some(slot) = slot.and_then(|index| self.slots.get_mut(index)) {
+                    slot.plan = plan;
+                    slot.failures = 0;
+                    slot.suspicions = 0;
+                }
+            }
+            Some(Exchanged::Refused(error)) if swap.back.is_some() => {
+                tracing::error!(connector = %self.spec.name, task, error = %story(&error), "the old version of the plugin did not open; its tasks are started anew");
+                swap.stop_first = true;
+            }
+            Some(Exchanged::Refused(error)) => self.go_back(story(&error)),
+            // it failed by itself, or was stopped; when it is started again, it is with the target
+            None => swap.left.push_front(task),
+        }
+    }
+
+    /// Whether a task's failure is that of a version on trial; the connector goes back then.
+    pub(super) fn failed_on_trial(&mut self, task: u32, error: &TaskError) -> bool {
+        let Some(swap) = &self.swap else { return false };
+        let slot = usize::try_from(task).ok();
+        let Some(slot) = slot.and_then(|index| self.slots.get_mut(index)) else {
+            return false;
+        };
+        let new = Arc::ptr_eq(&slot.plan, &swap.new);
+        if !new || swap.back.is_some() || !error.blames_plugin() {
+            return false;
+        }
+        slot.begin_with(if swap.stop_first {
+            swap.new.clone()
+        } else {
+            swap.old.clone()
+        });
+        self.go_back(story(error));
+        true
+    }
+
+    fn go_back(&mut self, reason: String) {
+        let Some(swap) = &mut self.swap else { return };
+        tracing::error!(connector = %self.spec.name, from = %swap.new.name(), to = %swap.old.name(), reason, "a new version of the plugin failed; the connector goes back to the one before");
+        swap.back = Some(reason);
+        swap.trusted_at = None;
+        swap.left = (0..).take(self.slots.len()).collect();
+        self.board.watch(false);
+    }
+
+    /// Goes back with all tasks at once, to the positions from before where the old version does not
+    /// read the new ones.
+    async fn go_back_together(&mut self) {
+        self.end_tasks(STOP).await;
+        let Some(swap) = &mut self.swap else { return };
+        swap.under_way = None;
+        swap.left.clear();
+        swap.stop_first = false;
+        let old = swap.old.clone();
+        if let Some(before) = swap.before.take() {
+            let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
+            let restored = restore(&store, &name, &before).await;
+            if let Err(error) = restored {
+                tracing::error!(connector = %self.spec.name, error = %story(&error), "the positions from before the change could not be stored");
+            }
+        }
+        self.adopt(old);
+        self.pause_if_wished();
+    }
+
+    /// The change ends here for another reason; what runs stays.
+    pub(super) fn give_up_swap(&mut self, why: &str) {
+        if let Some(swap) = self.swap.take() {
+            self.board.watch(false);
+            self.board.change(None);
+            let reason = why.to_owned();
+            self.board
+                .swapped(&swap.old, &swap.new, SwapOutcome::Refused { reason });
+        }
+    }
+
+    /// Notes in the store which versions this connector runs with, so that a worker that starts
+    /// again begins with them. A version on trial is not noted yet.
+    pub(super) async fn remember(&mut self) {
+        if self.swap.is_some() {
+            return;
+        }
+        if let Some(plan) = self.plan.clone()
+            && plan.spec.digests() != self.remembered
+        {
+            self.note_edition(&plan).await;
+        }
+    }
+
+    async fn note_edition(&mut self, plan: &Plan) {
+        // not through `self`: the futures it holds are not shared between threads
+        let digests = plan.spec.digests();
+        let name = self.spec.name.clone();
+        let store = self.shared.deps.store.clone();
+        let stored = store.set_edition(&name, &digests).await;
+        if let Err(error) = stored {
+            tracing::error!(connector = %name, error = %story(&error), "the version of the plugin in use could not be stored");
+        }
+        self.remembered = digests;
+    }
+}
+
+/// Puts positions from before in force again.
+async fn restore(
+    store: &Store,
+    connector: &str,
+    before: &[(String, Bytes)],
+) -> Result<(), StoreError> {
+    let now = store.positions(connector)?;
+    let moved = now.iter().filter(|point| !before.contains(point)).count();
+    tracing::warn!(
+        connector,
+        partitions = moved,
+        "positions from before the change are in force again; records since then come once more"
+    );
+    let gone: Vec<String> = now
+        .into_iter()
+        .map(|(partition, _)| partition)
+        .filter(|partition| !before.iter().any(|(known, _)| known == partition))
+        .collect();
+    store.commit_positions(connector, before, &gone).await
+}
+
+/// Numbers of the position formats that a plan's plugins write.
+fn formats(plan: &Plan) -> Vec<u32> {
+    let plugins = plan.plugins().into_iter();
+    plugins
+        .map(|plugin| plugin.description().position_format)
+        .collect()
+}
+
+/// The plugins of `new` that `old` does not have.
+fn changed<'a>(old: &Plan, new: &'a Plan) -> Vec<&'a Plugin> {
+    let known = old.spec.digests();
+    let plugins = new.plugins().into_iter();
+    plugins
+        .filter(|plugin| !known.iter().any(|digest| digest == plugin.digest()))
+        .collect()
+}

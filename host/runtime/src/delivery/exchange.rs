@@ -1,0 +1,154 @@
+//! Changing a task's plugin while it works: the order to do so, and what came of it.
+//!
+//! The task finishes what is in flight, commits it, closes the old instance and opens the new one
+//! where it stopped; broker connections and what was read ahead stay. It never decides whether the
+//! new one is any good: that is the supervisor's business.
+
+use std::sync::Arc;
+
+use connect_sandbox::Access;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::{TaskContext, TaskError};
+use crate::spec::Spec;
+use crate::status::Pause;
+
+/// One version of a connector's plugins, with everything that a task opens it with.
+#[derive(Clone)]
+pub(crate) struct Edition {
+    pub(crate) spec: Arc<Spec>,
+    /// What `task-settings` answered for this task.
+    pub(crate) settings: Arc<Vec<(String, String)>>,
+    pub(crate) access: Access,
+    /// Access of the sink's side of a direct task.
+    pub(crate) sink_access: Access,
+    /// Settings of the sink's side of a direct task.
+    pub(crate) sink_settings: Arc<Vec<(String, String)>>,
+}
+
+/// The order to go over to another edition.
+pub(crate) struct Exchange {
+    pub(crate) edition: Edition,
+    /// When it was given: what an idle task has not done for long is no pause.
+    pub(crate) given: Instant,
+    pub(crate) answer: oneshot::Sender<Exchanged>,
+}
+
+/// What came of an exchange. A task that ends before it answers has failed or was stopped.
+pub(crate) enum Exchanged {
+    /// The new edition is open.
+    Open,
+    /// The new edition did not open; the old one goes on.
+    Refused(TaskError),
+}
+
+/// The clock of an exchange, as far as it has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    begun: Instant,
+    committed: Instant,
+    opened: Instant,
+}
+
+impl Stopwatch {
+    /// `confirmed` is when the old edition's last record was confirmed, `committed` when that was
+    /// durable.
+    pub(crate) fn begin(exchange: &Exchange, confirmed: Instant, committed: Instant) -> Self {
+        let begun = confirmed.max(exchange.given);
+        Self {
+            begun,
+            committed: committed.max(begun),
+            opened: Instant::now(),
+        }
+    }
+
+    pub(crate) fn opened(mut self) -> Self {
+        self.opened = Instant::now();
+        self
+    }
+
+    /// The first record of the new edition is there.
+    pub(crate) fn stop(self) -> Pause {
+        Pause {
+            committed: self.committed - self.begun,
+            opened: self.opened - self.begun,
+            first_record: self.begun.elapsed(),
+        }
+    }
+}
+
+/// Orders to one task, one at a time.
+pub(crate) struct Orders(mpsc::Receiver<Exchange>);
+
+/// The supervisor's end of [`Orders`].
+pub(crate) type OrderSender = mpsc::Sender<Exchange>;
+
+impl Orders {
+    pub(crate) fn channel() -> (OrderSender, Self) {
+        let (sender, receiver) = mpsc::channel(1);
+        (sender, Self(receiver))
+    }
+
+    /// The next order; for ever pending once nobody can give one.
+    pub(crate) async fn next(&mut self) -> Exchange {
+        match self.0.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// An order that is there already.
+    pub(crate) fn waiting(&mut self) -> Option<Exchange> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Exchange {
+    /// Nobody may be waiting: the supervisor is on its way down then.
+    pub(crate) fn answer(self, exchanged: Exchanged) {
+        if self.answer.send(exchanged).is_err() {
+            tracing::debug!("nobody waits for the end of an exchange");
+        }
+    }
+}
+
+impl TaskContext {
+    /// Opens what an exchange brings, but not for longer than a drain may take: a plugin that is not
+    /// ready yet may put its opening off for ever.
+    ///
+    /// # Errors
+    /// What `open` ended with, or that it did not end.
+    pub(crate) async fn in_time<T>(
+        &self,
+        open: impl Future<Output = Result<T, TaskError>>,
+    ) -> Result<T, TaskError> {
+        let limit = self.tuning.drain;
+        match tokio::time::timeout(limit, open).await {
+            Ok(opened) => opened,
+            Err(_) => Err(TaskError::Slow {
+                place: self.who(),
+                limit,
+            }),
+        }
+    }
+
+    /// The same task with another edition.
+    pub(crate) fn with(&self, edition: &Edition) -> Self {
+        let Edition {
+            spec,
+            settings,
+            access,
+            sink_access,
+            sink_settings,
+        } = edition.clone();
+        Self {
+            spec,
+            settings,
+            access,
+            sink_access,
+            sink_settings,
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What of a sink task outlives its plugin: the queues with what was read ahead of them, the readers
+//! and the mirror of its offsets. Must never call the plugin.
+
+use std::sync::Arc;
+
+use connect_record::{Queue, QueueOffset};
+use tokio::sync::mpsc;
+
+use super::mirror::Mirror;
+use super::reader::{Note, Reader, Source};
+use super::seat::Seat;
+use crate::delivery::TaskContext;
+
+/// Notes of readers that may wait; each reader is at most two pulls ahead anyway.
+const NOTES: usize = 16;
+
+/// The queues of one sink task.
+pub(crate) struct Hands {
+    source: Source,
+    pub(super) inbox: mpsc::Receiver<Note>,
+    pub(super) seats: Vec<Seat>,
+    readers: u64,
+    /// Whose turn it is.
+    pub(super) turn: usize,
+    pub(super) mirror: Mirror,
+}
+
+impl Hands {
+    pub(super) fn new(ctx: &TaskContext) -> Self {
+        let (notes, inbox) = mpsc::channel(NOTES);
+        let group: Arc<str> = Arc::from(ctx.spec.group.as_str());
+        Self {
+            source: Source {
+                broker: ctx.broker.clone(),
+                group: group.clone(),
+                messages: ctx.tuning.pull_messages,
+                wait: ctx.tuning.pull_wait,
+                retry: ctx.tuning.broker_retry,
+                notes,
+            },
+            inbox,
+            seats: Vec::new(),
+            readers: 0,
+            turn: 0,
+            mirror: Mirror::start(ctx.broker.clone(), group),
+        }
+    }
+
+    /// Gives queues a seat and a reader each; `starts` are the plugin's own offsets.
+    pub(super) fn seat(&mut self, offsets: Vec<QueueOffset>, starts: &[QueueOffset]) {
+        for QueueOffset { queue, next } in offsets {
+            let next = own(starts, &queue).unwrap_or(next);
+            let mut seat = Seat::new(queue, next);
+            seat.reader = Some(self.read(&seat.queue, seat.put));
+            self.seats.push(seat);
+        }
+    }
+
+    pub(super) fn read(&mut self, queue: &Queue, offset: u64) -> Reader {
+        self.readers += 1;
+        self.source.read(self.readers, queue.clone(), offset)
+    }
+
+    /// Where another plugin takes over.
+    pub(super) fn durable(&self) -> Vec<QueueOffset> {
+        let of = |seat: &Seat| QueueOffset {
+            queue: seat.queue.clone(),
+            next: seat.durable,
+        };
+        self.seats.iter().map(of).collect()
+    }
+
+    /// Goes on with another plugin, which said where it `starts`. What was read ahead is kept where
+    /// the next record is the one that the last plugin would have been given.
+    pub(super) fn resume(&mut self, starts: &[QueueOffset]) {
+        for index in 0..self.seats.len() {
+            let Some(seat) = self.seats.get_mut(index) else {
+                return;
+            };
+            seat.paused = false;
+            let next = own(starts, &seat.queue).unwrap_or(seat.durable);
+            seat.durable = next;
+            if next == seat.put {
+                continue;
+            }
+            let queue = seat.queue.clone();
+            let reader = self.read(&queue, next);
+            if let Some(seat) = self.seats.get_mut(index) {
+                seat.rewind(next, Some(reader));
+            }
+        }
+    }
+}
+
+fn own(starts: &[QueueOffset], queue: &Queue) -> Option<u64> {
+    let start = starts.iter().find(|start| start.queue == *queue);
+    start.map(|start| start.next)
+}

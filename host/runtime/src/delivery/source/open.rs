@@ -1,0 +1,74 @@
+//! The first and the last call of a source's instance.
+
+use std::sync::Arc;
+
+use connect_sandbox::{CallError, TaskScope};
+
+use super::resume::StoredPoints;
+use crate::delivery::{TaskContext, TaskError};
+use crate::error::story;
+use crate::guest::{Failed, SourceGuest};
+
+/// Makes an instance and opens it; none when the task was stopped meanwhile.
+pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskError> {
+    let points = Arc::new(StoredPoints {
+        store: ctx.store.clone(),
+        connector: ctx.spec.name.clone(),
+        report: ctx.report.clone(),
+    });
+    let scope = TaskScope {
+        connector: ctx.spec.name.to_string(),
+        task: ctx.task,
+        limits: ctx.limits.clone(),
+        access: ctx.access.clone(),
+    };
+    let plugin = ctx.spec.plugin.clone();
+    let made = ctx
+        .guests
+        .spawn(async move { plugin.source(scope, points).await })
+        .await;
+    let instance = match made {
+        Ok(made) => made.map_err(|source| TaskError::Plugin {
+            place: ctx.who(),
+            source: Box::new(source),
+        })?,
+        Err(_) => {
+            return Err(TaskError::Gone {
+                call: "instantiate",
+            });
+        }
+    };
+    let guest = SourceGuest::new(&ctx.guests, instance);
+    loop {
+        let opened = tokio::select! {
+            opened = guest.open(ctx.settings.as_ref().clone()) => opened,
+            () = ctx.stop.cancelled() => return Ok(None),
+        };
+        match opened {
+            Ok(()) => return Ok(Some(guest)),
+            Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                ctx.report
+                    .running(Some(format!("waiting to open: {reason}")));
+                if ctx.stopped_within(after).await {
+                    return Ok(None);
+                }
+            }
+            Err(failed) => return Err(failed.at(ctx.who())),
+        }
+    }
+}
+
+/// A close that fails loses nothing: everything confirmed is committed by now.
+pub(crate) async fn close(ctx: &TaskContext, guest: &SourceGuest) {
+    let closed = tokio::time::timeout(ctx.tuning.drain, guest.close()).await;
+    match closed {
+        Ok(Ok(())) => {}
+        Ok(Err(failed)) => {
+            let error = failed.at(ctx.who());
+            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %story(&error), "close failed");
+        }
+        Err(_) => {
+            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time")
+        }
+    }
+}

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod cluster;
 pub mod delivery;
+pub mod editions;
 pub mod faults;
 pub mod folder;
 pub mod kills;
@@ -16,6 +17,7 @@ pub mod memory;
 pub mod outline;
 pub mod ports;
 pub mod process;
+pub mod relay;
 pub mod rest;
 pub mod scenario;
 pub mod skip;

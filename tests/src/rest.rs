@@ -135,6 +135,36 @@ impl Rest {
         answer(response)
     }
 
+    /// POST with bytes.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn upload(&self, path: &str, body: &[u8]) -> Result<Answer> {
+        let url = format!("{}{path}", self.base);
+        let request = self
+            .agent
+            .post(&url)
+            .header("content-type", "application/wasm");
+        let response = request
+            .send(body)
+            .with_context(|| format!("cannot post to {url}"))?;
+        answer(response)
+    }
+
+    /// DELETE.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn delete_at(&self, path: &str) -> Result<Answer> {
+        let url = format!("{}{path}", self.base);
+        let response = self
+            .agent
+            .delete(&url)
+            .call()
+            .with_context(|| format!("cannot delete {url}"))?;
+        answer(response)
+    }
+
     /// Asks for a connector.
     ///
     /// # Errors

@@ -1,0 +1,129 @@
+//! Emits numbered records that say which version wrote them: `<partition>-<number> <version>`. The
+//! tests make other versions by changing the version's text in the component; the last two digits
+//! of the version say how it fails.
+
+use std::time::Duration;
+
+use connect_sdk::{
+    Batch, Connector, Description, Failure, Need, Next, OptionSpec, Problem, Result, Settings,
+    Source, SourceContext,
+};
+
+/// Every digit of it may be changed in the component; read as data, never as a constant, so that
+/// nothing is decided while this is compiled.
+static VERSION: &str = "71.72.73";
+
+struct Edition {
+    next: Vec<u64>,
+    count: u64,
+    polled: u64,
+    batch: u64,
+}
+
+fn version() -> &'static str {
+    std::hint::black_box(VERSION)
+}
+
+/// How this version fails; `73` and what is not listed below does not.
+fn fault() -> &'static str {
+    version().rsplit('.').next().unwrap_or_default()
+}
+
+impl Connector for Edition {
+    fn describe() -> Description {
+        let description =
+            Description::new("edition-source", version(), "Says which version it is.")
+                .option(
+                    OptionSpec::integer("count")
+                        .default(0)
+                        .doc("records per partition; 0 for no end"),
+                )
+                .option(OptionSpec::integer("partitions").default(1))
+                .option(
+                    OptionSpec::integer("batch")
+                        .default(100)
+                        .doc("records of one poll"),
+                );
+        match fault() {
+            "22" => description.position_format(2),
+            _ => description,
+        }
+    }
+
+    fn needs(_: &Settings) -> Vec<Need> {
+        match fault() {
+            "20" => vec![Need::read_directory(".")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn validate(_: &Settings) -> Vec<Problem> {
+        match fault() {
+            "21" => vec![Problem::new("count", "this version likes no count")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Source for Edition {
+    fn open(settings: &Settings, context: SourceContext) -> Result<Self> {
+        match fault() {
+            "10" => panic!("this version traps in open"),
+            "11" => return Err(Failure::fatal("this version does not open")),
+            "12" => {
+                let later = Failure::retriable("this version never opens");
+                return Err(later.after(Duration::from_millis(50)));
+            }
+            _ => {}
+        }
+        let partitions: u32 = settings.parsed("partitions", "a number")?;
+        let stored = |p| match context.resume_point(&format!("p{p}")) {
+            None => Ok(0),
+            Some(at) => String::from_utf8(at)
+                .ok()
+                .and_then(|at| at.parse().ok())
+                .ok_or_else(|| Failure::fatal("a position of another format")),
+        };
+        Ok(Self {
+            next: (0..partitions).map(stored).collect::<Result<_>>()?,
+            count: settings.parsed("count", "a number")?,
+            polled: 0,
+            batch: settings.parsed("batch", "a number")?,
+        })
+    }
+
+    fn poll(&mut self, batch: &mut Batch) -> Result<Next> {
+        match fault() {
+            "13" => panic!("this version traps in the first poll"),
+            "14" | "22" if self.polled >= 1_000 => panic!("this version traps after 1 000 records"),
+            _ => {}
+        }
+        let mut left = self.batch;
+        while !batch.is_full() && left > 0 {
+            let open = |next: &u64| self.count == 0 || *next < self.count;
+            let Some(p) = (0..self.next.len())
+                .filter(|p| open(&self.next[*p]))
+                .min_by_key(|p| self.next[*p])
+            else {
+                return Ok(Next::After(Duration::from_millis(20)));
+            };
+            let (partition, number) = (format!("p{p}"), self.next[p]);
+            let position = match fault() {
+                "22" => format!("format two {}", number + 1),
+                _ => (number + 1).to_string(),
+            };
+            batch
+                .add()
+                .partition(&partition)
+                .value(format!("{partition}-{number} {}", version()).as_bytes())
+                .position(position.as_bytes())
+                .finish()?;
+            self.next[p] += 1;
+            self.polled += 1;
+            left -= 1;
+        }
+        Ok(Next::Now)
+    }
+}
+
+connect_sdk::register!(source: Edition);

@@ -1,0 +1,289 @@
+//! Changing plugins while records flow: every record passes exactly one version, none is lost and
+//! none repeated; what is broken is left again; and what an operator does to files and by REST.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use connect_tests::cluster::Cluster;
+use connect_tests::editions::{self, Editions};
+use connect_tests::folder::alone;
+use connect_tests::relay::{FIRST, Line, Relay, at_least_once, boundaries, exactly_once, lines};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+/// A trial long enough for a version that fails after 1 000 records of 100 a batch.
+const TRIAL: &str = "[reload]\nconfirm-batches = 30\n";
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+#[test]
+fn each_record_passes_one_version_of_source_and_sink() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, TRIAL)?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create(&rest, 2)?;
+        relay.moves(&mut worker, 500)?;
+        let versions: Vec<String> = (1..=5).map(|step| format!("10.0{step}.00")).collect();
+        for version in &versions {
+            for connector in ["source", "sink"] {
+                let after = relay.swap(&rest, connector, version)?;
+                let last = after.history().last().context("no history")?;
+                ensure!(text(last, "/outcome") == "swapped", "{last}");
+                ensure!(text(last, "/to/0/version") == version, "{last}");
+                let pause = last
+                    .pointer("/pauses/0/firstRecordMs")
+                    .and_then(Value::as_f64);
+                ensure!(pause.is_some(), "no pause in {last}");
+                relay.moves(&mut worker, 200)?;
+            }
+        }
+        let sent = relay.drain(&worker, 2)?;
+        let lines = lines(&relay.out())?;
+        exactly_once(&lines, &sent)?;
+        let mut all = vec![FIRST.to_owned()];
+        all.extend(versions);
+        let sources: Vec<Line> = lines
+            .iter()
+            .filter(|line| line.partition == "p0")
+            .cloned()
+            .collect();
+        ensure!(boundaries(&sources, |line| &line.source) == all, "sources");
+        ensure!(boundaries(&lines, |line| &line.sink) == all, "sinks");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_broken_version_is_left_again_and_nothing_is_lost_or_repeated() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, TRIAL)?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create(&rest, 1)?;
+        relay.moves(&mut worker, 500)?;
+        let broken = [
+            ("source", ["10", "11", "12", "13", "14"].as_slice()),
+            (
+                "sink",
+                ["10", "11", "12", "13", "14", "15", "16"].as_slice(),
+            ),
+        ];
+        for (connector, faults) in broken {
+            let guest = format!("edition-{connector}");
+            for fault in faults {
+                let version = format!("10.50.{fault}");
+                editions::install(&relay.plugins, &guest, &version)?;
+                let back = Editions::until(&rest, connector, PATIENCE, |editions| {
+                    editions.change() == "quarantined"
+                        && text(&editions.0, "/change/plugins/0/version") == version
+                })?;
+                ensure!(back.version() == FIRST, "{connector} {fault}: {}", back.0);
+                let last = back.history().last().context("no history")?;
+                ensure!(text(last, "/outcome") == "rolled-back", "{last}");
+                ensure!(text(last, "/reason").contains("this version"), "{last}");
+                relay.moves(&mut worker, 200)?;
+                // it is there still, and is not tried again
+                rest.get("/plugin/reload")?.body()?;
+                let still = Editions::of(&rest, connector)?;
+                ensure!(still.version() == FIRST, "{}", still.0);
+                ensure!(still.change() == "quarantined", "{}", still.0);
+                std::fs::remove_file(relay.plugins.join(format!("{guest}-{version}.wasm")))?;
+            }
+        }
+        // the next one that works is taken up all the same
+        relay.swap(&rest, "source", "10.60.00")?;
+        relay.swap(&rest, "sink", "10.60.00")?;
+        relay.moves(&mut worker, 200)?;
+        let sent = relay.drain(&worker, 1)?;
+        let lines = lines(&relay.out())?;
+        exactly_once(&lines, &sent)?;
+        for line in &lines {
+            ensure!(!line.sink.starts_with("10.50.1"), "{line:?}");
+        }
+        Ok(())
+    })
+}
+
+/// Its positions are of another format, which the old version does not read.
+#[test]
+fn positions_of_another_format_are_taken_back() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, TRIAL)?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create(&rest, 1)?;
+        relay.moves(&mut worker, 500)?;
+        editions::install(&relay.plugins, "edition-source", "10.50.22")?;
+        let back = Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "quarantined"
+        })?;
+        ensure!(back.version() == FIRST, "{}", back.0);
+        relay.moves(&mut worker, 3_000)?;
+        let sent = relay.drain(&worker, 1)?;
+        let again = at_least_once(&lines(&relay.out())?, &sent)?;
+        ensure!(again > 0, "the records of the failed version come again");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_asks_for_more_waits_for_approval_and_what_refuses_settings_is_not_taken() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create(&rest, 1)?;
+        relay.moves(&mut worker, 200)?;
+        ensure!(
+            rest.post("/v1/connectors/source/plugin/approve", "")?
+                .status
+                == 400
+        );
+
+        editions::install(&relay.plugins, "edition-source", "10.40.21")?;
+        let refused = Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "refused"
+        })?;
+        ensure!(refused.version() == FIRST, "{}", refused.0);
+        ensure!(
+            text(&refused.0, "/change/reason").contains("likes no count"),
+            "{}",
+            refused.0
+        );
+
+        editions::install(&relay.plugins, "edition-source", "10.50.20")?;
+        let waits = Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "needs-approval"
+        })?;
+        ensure!(waits.version() == FIRST, "{}", waits.0);
+        ensure!(
+            text(&waits.0, "/change/asks/0").contains("read directory"),
+            "{}",
+            waits.0
+        );
+        relay.moves(&mut worker, 200)?;
+        rest.post("/v1/connectors/source/plugin/approve", "")?
+            .body()?;
+        Editions::settled(&rest, "source", "10.50.20", PATIENCE)?;
+        let sent = relay.drain(&worker, 1)?;
+        exactly_once(&lines(&relay.out())?, &sent)
+    })
+}
+
+#[test]
+fn paused_removed_pinned_and_replaced_in_place() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create(&rest, 1)?;
+        relay.moves(&mut worker, 200)?;
+        let file = |version: &str| relay.plugins.join(format!("edition-source-{version}.wasm"));
+
+        // paused: taken up at once, on trial once it works
+        rest.pause("source")?;
+        editions::install(&relay.plugins, "edition-source", "10.01.00")?;
+        Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.version() == "10.01.00" && editions.change() == "on-trial"
+        })?;
+        rest.resume("source")?;
+        Editions::settled(&rest, "source", "10.01.00", PATIENCE)?;
+
+        // removed while in use: an older one is there, so the connector goes back to that
+        std::fs::remove_file(file("10.01.00"))?;
+        Editions::settled(&rest, "source", FIRST, PATIENCE)?;
+        // and now there is none: it goes on with what is loaded
+        std::fs::remove_file(file(FIRST))?;
+        Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "removed"
+        })?;
+        relay.moves(&mut worker, 200)?;
+
+        // in place: other content under the same name and version
+        editions::install_as(&relay.plugins, "mine", "edition-source", "10.02.00")?;
+        Editions::settled(&rest, "source", "10.02.00", PATIENCE)?;
+        editions::install_as(&relay.plugins, "mine", "edition-source", "10.03.00")?;
+        Editions::settled(&rest, "source", "10.03.00", PATIENCE)?;
+        // garbage in its place is told, and the last good one stays
+        std::fs::write(relay.plugins.join("mine.wasm"), "garbage")?;
+        let answer = rest.post("/v1/plugins/reload", "")?.body()?;
+        ensure!(
+            text(&answer, "/problems/0").contains("mine.wasm"),
+            "{answer}"
+        );
+        ensure!(Editions::of(&rest, "source")?.version() == "10.03.00");
+        relay.moves(&mut worker, 200)?;
+
+        let sent = relay.drain(&worker, 1)?;
+        exactly_once(&lines(&relay.out())?, &sent)?;
+        rest.resume("source")?;
+
+        // pinned: newer ones are left alone
+        let mut config = rest.config("source")?;
+        config["connector.class"] = "edition-source@10.03.00".into();
+        editions::install_as(&relay.plugins, "mine", "edition-source", "10.03.00")?;
+        rest.create("source", &config)?;
+        editions::install(&relay.plugins, "edition-source", "10.09.00")?;
+        rest.get("/plugin/reload")?.body()?;
+        ensure!(Editions::of(&rest, "source")?.version() == "10.03.00");
+        // a change of configuration is a stop and a start, which may repeat
+        relay.moves(&mut worker, 200)?;
+        let sent = relay.drain(&worker, 1)?;
+        at_least_once(&lines(&relay.out())?, &sent).map(drop)
+    })
+}
+
+#[test]
+fn plugins_by_rest() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let mut relay = Relay::new(folder, &cluster, "")?;
+        let fresh = editions::make("edition-source", "20.00.00")?;
+        {
+            let worker = relay.setup.start()?;
+            let refused = worker.rest()?.upload("/v1/plugins", &fresh)?;
+            ensure!(refused.status == 403 && refused.refusal()?.contains("upload = true"));
+        }
+        relay.setup.extra.push_str("[reload]\nupload = true\n");
+        let worker = relay.setup.start()?;
+        let rest = worker.rest()?;
+        relay.create(rest, 1)?;
+        let bad = rest.upload("/v1/plugins", b"no component")?;
+        ensure!(bad.status == 400, "{}", bad.text);
+        // the first directory takes it: the shipped plugins', which is not the test's to change
+        let listed = rest.get("/plugin/list/connectors")?.body()?;
+        let own = listed.as_array().context("no list")?.iter();
+        let own: Vec<&Value> = own
+            .filter(|it| text(it, "/name") == "edition-source")
+            .collect();
+        ensure!(
+            own.len() == 1 && text(own[0], "/version") == FIRST,
+            "{listed}"
+        );
+        ensure!(text(own[0], "/digest").len() == 64, "{listed}");
+        ensure!(own[0].pointer("/tasks") == Some(&1.into()), "{listed}");
+        let used = rest.delete_at(&format!("/v1/plugins/edition-source/{FIRST}"))?;
+        ensure!(
+            used.status == 409 && used.refusal()?.contains("source"),
+            "{}",
+            used.text
+        );
+        rest.delete("source")?;
+        rest.delete_at(&format!("/v1/plugins/edition-source/{FIRST}"))?
+            .body()?;
+        let gone = rest.delete_at(&format!("/v1/plugins/edition-source/{FIRST}"))?;
+        ensure!(gone.status == 404, "{}", gone.text);
+        Ok(())
+    })
+}

@@ -49,7 +49,9 @@ pub fn make(guest: &str, version: &str) -> Result<Vec<u8>> {
         .collect();
     ensure!(!places.is_empty(), "{guest} does not say its version");
     for place in places {
-        bytes[place..place + MARK.len()].copy_from_slice(version.as_bytes());
+        let mark = bytes.get_mut(place..place + MARK.len());
+        mark.context("a place behind the end")?
+            .copy_from_slice(version.as_bytes());
     }
     Ok(bytes)
 }

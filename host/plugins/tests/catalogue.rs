@@ -8,9 +8,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use connect_plugins::{Catalogue, ScanProblem};
+use connect_plugins::{Catalogue, Registry, ScanProblem};
 use connect_sandbox::{Limits, LoadError, Role, Sandbox, SandboxSettings};
 
 fn guest(name: &str) -> PathBuf {
@@ -56,6 +57,12 @@ fn with_other_digest(name: &str, to: &Path) {
     fs::write(to, bytes).unwrap();
 }
 
+async fn scan(directories: Vec<PathBuf>) -> (Arc<Catalogue>, Vec<ScanProblem>) {
+    let registry = Registry::new(sandbox(), directories);
+    let problems = registry.reload().await.problems;
+    (registry.catalogue(), problems)
+}
+
 #[tokio::test]
 async fn good_plugins_are_listed_and_bad_files_reported() {
     let keep = tempfile::tempdir().unwrap();
@@ -78,8 +85,7 @@ async fn good_plugins_are_listed_and_bad_files_reported() {
     fs::write(directory.join("readme.txt"), "no plugin").unwrap();
     let missing = directory.join("missing");
 
-    let (catalogue, problems) =
-        Catalogue::scan(&sandbox(), &[directory.clone(), missing.clone()]).await;
+    let (catalogue, problems) = scan(vec![directory.clone(), missing.clone()]).await;
     let listed: Vec<_> = catalogue
         .list()
         .iter()
@@ -106,7 +112,7 @@ async fn good_plugins_are_listed_and_bad_files_reported() {
     assert_eq!(listed, expected);
     let digest = catalogue.list()[0].plugin.digest().to_owned();
     assert_eq!(
-        catalogue.path(&digest),
+        catalogue.by_digest(&digest).map(|entry| &*entry.path),
         Some(directory.join("counting-sink.wasm").as_path())
     );
 
@@ -138,7 +144,7 @@ async fn good_plugins_are_listed_and_bad_files_reported() {
 async fn a_class_is_resolved_by_name_and_version_or_answered_with_the_nearest() {
     let keep = tempfile::tempdir().unwrap();
     copy(&["seq-source", "counting-sink"], keep.path());
-    let (catalogue, problems) = Catalogue::scan(&sandbox(), &[keep.path().to_owned()]).await;
+    let (catalogue, problems) = scan(vec![keep.path().to_owned()]).await;
     assert!(problems.is_empty(), "{problems:?}");
 
     for class in ["seq-source", "seq-source@0.1.0", " seq-source "] {
@@ -171,7 +177,7 @@ async fn the_same_file_twice_is_one_plugin_and_another_one_of_the_same_name_is_r
     copy(&["seq-source"], &second);
     with_other_digest("seq-source", &second.join("another.wasm"));
 
-    let (catalogue, problems) = Catalogue::scan(&sandbox(), &[first.clone(), second.clone()]).await;
+    let (catalogue, problems) = scan(vec![first.clone(), second.clone()]).await;
     assert_eq!(catalogue.list().len(), 1);
     assert_eq!(catalogue.list()[0].path, first.join("seq-source.wasm"));
     let [
@@ -188,4 +194,72 @@ async fn the_same_file_twice_is_one_plugin_and_another_one_of_the_same_name_is_r
     assert_eq!(path, &second.join("another.wasm"));
     assert_eq!(kept, &first.join("seq-source.wasm"));
     assert_eq!((name.as_str(), version.as_str()), ("seq-source", "0.1.0"));
+}
+
+/// What a reload must not do to a worker: lose a plugin for a file that is broken or being written,
+/// load one again that has only moved, or forget what is in use.
+#[tokio::test]
+async fn a_reload_takes_what_changed_and_keeps_the_last_good_plugin_of_a_file() {
+    let keep = tempfile::tempdir().unwrap();
+    let file = keep.path().join("source.wasm");
+    let registry = Registry::new(sandbox(), vec![keep.path().to_owned()]);
+    assert!(registry.reload().await.added.is_empty());
+    fs::copy(guest("seq-source"), &file).unwrap();
+    let first = registry.reload().await;
+    assert_eq!((first.added.len(), first.removed.len()), (1, 0));
+    let digest = first.added[0].digest().to_owned();
+    let since = registry.catalogue().by_digest(&digest).unwrap().since;
+    let again = registry.reload().await;
+    assert_eq!((again.added.len(), again.removed.len()), (0, 0));
+
+    fs::rename(&file, keep.path().join("moved.wasm")).unwrap();
+    let moved = registry.reload().await;
+    assert_eq!((moved.added.len(), moved.removed.len()), (0, 0));
+    let catalogue = registry.catalogue();
+    assert_eq!(catalogue.by_digest(&digest).unwrap().since, since);
+    assert!(
+        catalogue
+            .by_digest(&digest)
+            .unwrap()
+            .path
+            .ends_with("moved.wasm")
+    );
+
+    let file = keep.path().join("moved.wasm");
+    for round in 0..2 {
+        fs::write(&file, "broken").unwrap();
+        let broken = registry.reload().await;
+        assert_eq!(broken.problems.len(), 1, "round {round}");
+        assert_eq!((broken.added.len(), broken.removed.len()), (0, 0));
+        assert!(registry.catalogue().resolve("seq-source").is_ok());
+    }
+    with_other_digest("seq-source", &file);
+    let replaced = registry.reload().await;
+    assert_eq!((replaced.added.len(), replaced.removed.len()), (1, 1));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(registry.reload().await.removed.len(), 1);
+    assert!(registry.catalogue().list().is_empty());
+    // who holds the old catalogue goes on with it
+    assert!(catalogue.resolve("seq-source").is_ok());
+}
+
+#[tokio::test]
+async fn plugins_are_deposited_once_and_withdrawn() {
+    let keep = tempfile::tempdir().unwrap();
+    let registry = Registry::new(sandbox(), vec![keep.path().to_owned()]);
+    let bytes = fs::read(guest("seq-source")).unwrap();
+    let plugin = registry.deposit(bytes.clone()).await.unwrap();
+    registry.reload().await;
+    let same = registry.deposit(bytes.clone()).await.unwrap();
+    assert_eq!(same.digest(), plugin.digest());
+    let other = [bytes, vec![0, 2, 1, b'x']].concat();
+    let taken = registry.deposit(other).await.unwrap_err();
+    assert!(taken.to_string().contains("another version"), "{taken}");
+    registry.deposit(b"nonsense".to_vec()).await.unwrap_err();
+    let version = plugin.description().version.clone();
+    registry.withdraw("seq-source", "9.9.9").await.unwrap_err();
+    registry.withdraw("seq-source", &version).await.unwrap();
+    registry.reload().await;
+    assert!(registry.catalogue().list().is_empty());
+    assert_eq!(fs::read_dir(keep.path()).unwrap().count(), 0);
 }

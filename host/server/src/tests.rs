@@ -10,6 +10,7 @@ use axum::routing::get;
 use connect_broker::{RocketMq, RocketMqSettings};
 use connect_plugins::Registry;
 use connect_runtime::{Dependencies, Worker, WorkerSettings};
+use connect_sandbox::{Sandbox, SandboxSettings};
 use connect_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

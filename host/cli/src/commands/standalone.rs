@@ -168,9 +168,7 @@ async fn plugins(
         ..SandboxSettings::default()
     })?;
     let directories: Vec<PathBuf> = settings.plugins.clone();
-    let watch = if settings.reload.unwatched {
-        None
-    } else {
+    let watch = if settings.reload.watch {
         let watch = Watch::begin(&directories);
         watch
             .inspect_err(|error| {
@@ -180,6 +178,8 @@ async fn plugins(
                 );
             })
             .ok()
+    } else {
+        None
     };
     let registry = Arc::new(Registry::new(sandbox, directories));
     tracing::info!("loading plugins; those that are new are compiled first");

@@ -36,13 +36,22 @@ pub(crate) struct Settings {
 }
 
 /// How new versions of plugins come in.
-#[derive(Default)]
 pub(crate) struct ReloadSettings {
-    /// Whether the plugin directories are not watched.
-    pub(crate) unwatched: bool,
+    /// Whether the plugin directories are watched.
+    pub(crate) watch: bool,
     /// Whether plugins may be sent over REST.
     pub(crate) upload: bool,
     pub(crate) trial: Reload,
+}
+
+impl Default for ReloadSettings {
+    fn default() -> Self {
+        Self {
+            watch: true,
+            upload: false,
+            trial: Reload::default(),
+        }
+    }
 }
 
 /// Where REST listens.

@@ -301,7 +301,7 @@ fn delivery(mut section: Section<'_, '_>) -> Tuning {
 
 fn reload(mut section: Section<'_, '_>) -> ReloadSettings {
     let mut reload = ReloadSettings::default();
-    reload.unwatched = !section.flag("watch").unwrap_or(true);
+    set(&mut reload.watch, section.flag("watch"));
     set(&mut reload.upload, section.flag("upload"));
     set(
         &mut reload.trial.confirm_batches,

@@ -186,11 +186,8 @@ impl Supervisor {
                 answer,
             };
             let plan = target;
-            if !slot
-                .orders
-                .as_ref()
-                .is_some_and(|orders| orders.try_send(order).is_ok())
-            {
+            let sent = slot.orders.as_ref().map(|orders| orders.try_send(order));
+            if !matches!(sent, Some(Ok(()))) {
                 // it is ending: its end comes as an event, and then it is started with the target
                 return;
             }
@@ -258,8 +255,10 @@ impl Supervisor {
                     >= before + u64::from(reload.confirm_batches)
         });
         let at_work = self.slots.iter().all(super::slot::Slot::running);
-        if !proven && !(at_work && Instant::now() >= until) {
-            if Instant::now() >= until {
+        let late = Instant::now() >= until;
+        let trusted = proven || (at_work && late);
+        if !trusted {
+            if late {
                 // a task that is down for another reason, such as a broker that is away
                 swap.trusted_at = Some(Instant::now() + reload.confirm_after);
             }

@@ -188,6 +188,7 @@ mod tests {
             &limits,
             &crate::Access::default(),
             crate::context::Context::Nobody,
+            crate::Meter::default(),
         )
         .unwrap();
         let mut store = wasmtime::Store::new(&engine, state);

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::meter::Meter;
 use crate::text;
 
 /// Longest line that is logged, in bytes; a longer one is cut.
@@ -39,6 +40,7 @@ pub(crate) struct Who {
 #[derive(Debug)]
 pub(crate) struct PluginLog {
     who: Who,
+    meter: Meter,
     state: Mutex<State>,
 }
 
@@ -93,15 +95,21 @@ impl Bucket {
 }
 
 impl PluginLog {
-    pub(crate) fn new(who: Who, lines_per_second: u32) -> Self {
+    pub(crate) fn new(who: Who, lines_per_second: u32, meter: Meter) -> Self {
         let bucket = Bucket::new(lines_per_second, Instant::now());
         Self {
             who,
+            meter,
             state: Mutex::new(State {
                 bucket,
                 last: VecDeque::new(),
             }),
         }
+    }
+
+    /// On whose behalf lines are written.
+    pub(crate) fn who(&self) -> &Who {
+        &self.who
     }
 
     /// Writes one line. `origin` is `log`, `stdout` or `stderr`.
@@ -117,7 +125,12 @@ impl PluginLog {
             }
             state.bucket.take(Instant::now())
         };
-        let Some(dropped) = dropped else { return };
+        let bytes = line.len().min(LINE_BYTES) as u64;
+        let Some(dropped) = dropped else {
+            self.meter.dropped(bytes);
+            return;
+        };
+        self.meter.logged(bytes);
         if dropped > 0 {
             self.report_dropped(dropped);
         }
@@ -233,7 +246,7 @@ mod tests {
             connector: "c".into(),
             task: 0,
         };
-        let log = PluginLog::new(who, 1);
+        let log = PluginLog::new(who, 1, Meter::default());
         for number in 0..100 {
             log.write(
                 Level::Warn,

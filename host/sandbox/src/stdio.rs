@@ -138,6 +138,7 @@ mod tests {
                 task: 0,
             },
             1_000,
+            crate::Meter::default(),
         ))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use connect_sandbox::{CallError, Limits, SourceInstance};
+use connect_sandbox::{CallError, Limit, Limits, SourceInstance};
 use tracing::span;
 
 use crate::fixtures::{Stored, plugin, poll, scope, settings, short, source, values};
@@ -13,9 +13,14 @@ async fn more_bytes_than_the_limit_never_reach_the_host() {
     let mut source = source("too-much-source", &[("what", "arena")]).await;
     let error = poll(&mut source).await.unwrap_err();
     assert!(
-        matches!(error, CallError::Answer { .. })
-            && error.to_string().contains("more data at once"),
+        matches!(error, CallError::Limit { call: "poll", .. }),
         "{error:?}"
+    );
+    let breach = error.breach().unwrap();
+    // None was set, and twice the largest batch is the default.
+    assert_eq!(
+        (breach.limit, breach.value),
+        (Limit::HostcallBytes, 16 << 20)
     );
 }
 
@@ -43,11 +48,13 @@ async fn memory_beyond_the_limit_is_named_as_that_slowly_or_at_once() {
             polled = poll(&mut source).await;
         }
         let error = polled.unwrap_err();
-        let CallError::Memory { limit, asked, .. } = error else {
-            panic!("{error:?}")
-        };
-        assert!(limit == 32 << 20 && asked > limit);
-        assert!(error.to_string().contains("the limit is 32 MiB"), "{error}");
+        assert!(matches!(error, CallError::Memory { .. }), "{error:?}");
+        let breach = error.breach().unwrap();
+        assert!(breach.value == 32 << 20 && breach.asked > Some(breach.value));
+        let words = "the limit `memory-bytes` is 33554432 (32 MiB), ";
+        assert!(error.to_string().contains(words), "{error}");
+        let place = "[limits.plugin.\"memory-bomb\"] or [limits.connector.\"test\"]";
+        assert!(error.to_string().ends_with(place), "{error}");
         assert!(source.memory_bytes() <= 32 << 20);
     }
 }
@@ -100,13 +107,12 @@ async fn handles_end_at_the_limit_and_are_given_back_with_the_instance() {
             assert_eq!(values(&poll(&mut source).await.unwrap()), [held]);
         }
         let error = poll(&mut source).await.unwrap_err();
-        let CallError::Trap {
-            call: "poll", trap, ..
-        } = &error
-        else {
-            panic!("{error:?}")
-        };
-        assert_eq!(trap, "more handles than the limit of 100");
+        assert!(
+            matches!(error, CallError::Limit { call: "poll", .. }),
+            "{error:?}"
+        );
+        let breach = error.breach().unwrap();
+        assert_eq!((breach.limit, breach.value), (Limit::Handles, 100));
         assert!(error.poisoned());
     }
 }
@@ -123,16 +129,12 @@ async fn random_bytes_have_a_limit_per_request() {
     }
     let mut source = greedy("random", "1001", limits).await;
     let error = poll(&mut source).await.unwrap_err();
-    let CallError::Trap {
-        call: "poll", trap, ..
-    } = &error
-    else {
-        panic!("{error:?}")
-    };
     assert!(
-        trap.contains("1001") && trap.contains("limit 1000"),
-        "{trap}"
+        matches!(error, CallError::Limit { call: "poll", .. }),
+        "{error:?}"
     );
+    let words = "the limit `random-bytes` is 1000, 1001 was asked for";
+    assert!(error.to_string().contains(words), "{error}");
     assert!(error.poisoned());
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connect_record::{Queue, QueueOffset};
-use connect_sandbox::{Access, CallError, Plugin, SinkContext, TaskScope};
+use connect_sandbox::{Access, CallError, Meter, Plugin, SinkContext, TaskScope};
 
 use crate::delivery::{TaskContext, TaskError};
 use crate::guest::{Failed, SinkGuest};
@@ -78,6 +78,7 @@ pub(crate) async fn open(
         task: ctx.task,
         limits: ctx.limits.clone(),
         access,
+        meter: Meter::default(),
     };
     let plugin = plugin.clone();
     let made = ctx

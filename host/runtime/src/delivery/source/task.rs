@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect_record::ResumePoint;
-use connect_sandbox::{CallError, Polled, TaskScope};
+use connect_sandbox::{CallError, Meter, Polled, TaskScope};
 use connect_store::StoreError;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -75,6 +75,7 @@ pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskE
         task: ctx.task,
         limits: ctx.limits.clone(),
         access: ctx.access.clone(),
+        meter: Meter::default(),
     };
     let plugin = ctx.spec.plugin.clone();
     let made = ctx

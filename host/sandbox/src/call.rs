@@ -174,6 +174,7 @@ impl<E> Guest<E> {
         name: &'static str,
         outcome: Result<wasmtime::Result<R>, Elapsed>,
     ) -> Result<R, CallError> {
+        self.store.data_mut().files.settle();
         let error = match outcome {
             Ok(Ok(answer)) => {
                 self.health = Health::Ready;

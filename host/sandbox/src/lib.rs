@@ -28,6 +28,8 @@ mod description;
 mod engine;
 mod error;
 mod fault;
+mod files;
+mod gate;
 mod grants;
 mod inspect;
 mod limit;

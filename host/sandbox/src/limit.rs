@@ -81,6 +81,10 @@ limits! {
     HostcallBytes, "hostcall-bytes", 1 << 16..=4 << 30, hostcall_bytes;
     /// Lines to the log.
     LogLines, "log-lines-per-second", 0..=1_000_000, log_lines_per_second;
+    /// Bytes to the log.
+    LogBytes, "log-bytes-per-second", 0..=1 << 30, log_bytes_per_second;
+    /// Files that are open.
+    OpenFiles, "open-files", 0..=100_000, open_files;
     /// Random bytes.
     RandomBytes, "random-bytes", 1..=1 << 30, random_bytes;
 }

@@ -33,6 +33,10 @@ pub struct Limits {
     pub hostcall_bytes: Option<u64>,
     /// Lines that go to the log per second; more are counted and dropped. Default 1 000.
     pub log_lines_per_second: u32,
+    /// Bytes of those lines per second, of each at most the 4 096 that are logged. Default 1 MiB.
+    pub log_bytes_per_second: u32,
+    /// Files and directories that are open at a time, granted ones not counted. Default 256.
+    pub open_files: u32,
     /// Random bytes the guest may ask for at once. Default 1 MiB.
     pub random_bytes: u64,
 }
@@ -50,6 +54,8 @@ impl Default for Limits {
             call_wall: Duration::from_secs(60),
             hostcall_bytes: None,
             log_lines_per_second: 1_000,
+            log_bytes_per_second: 1 << 20,
+            open_files: 256,
             random_bytes: 1 << 20,
         }
     }

@@ -21,6 +21,8 @@ struct Counters {
     /// A level.
     memory: AtomicU64,
     memory_peak: AtomicU64,
+    /// A level.
+    open_files: AtomicU64,
     log_lines: AtomicU64,
     log_bytes: AtomicU64,
     log_lines_dropped: AtomicU64,
@@ -43,6 +45,8 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// The most linear memory one instance had, in bytes.
     pub memory_peak_bytes: u64,
+    /// Files that are open now.
+    pub open_files: u64,
     /// Lines that went to the log.
     pub log_lines: u64,
     /// Their bytes.
@@ -75,6 +79,7 @@ impl Meter {
             instances: get(&counters.instances),
             memory_bytes: get(&counters.memory),
             memory_peak_bytes: get(&counters.memory_peak),
+            open_files: get(&counters.open_files),
             log_lines: get(&counters.log_lines),
             log_bytes: get(&counters.log_bytes),
             log_lines_dropped: get(&counters.log_lines_dropped),
@@ -122,6 +127,16 @@ impl Meter {
     /// So many bytes of linear memory were given back.
     pub(crate) fn shrank(&self, less: u64) {
         self.0.memory.fetch_sub(less, Ordering::Relaxed);
+    }
+
+    /// An instance had `before` files open and has `now`.
+    pub(crate) fn files(&self, before: u64, now: u64) {
+        let level = &self.0.open_files;
+        if now >= before {
+            add(level, now - before);
+        } else {
+            level.fetch_sub(before - now, Ordering::Relaxed);
+        }
     }
 
     /// A line of so many bytes goes to the log.

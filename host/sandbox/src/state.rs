@@ -8,6 +8,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::access::Access;
 use crate::context::Context;
+use crate::files::OpenFiles;
 use crate::limits::{Limiter, Limits};
 use crate::log::{PluginLog, Who};
 use crate::meter::Meter;
@@ -19,6 +20,7 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) limiter: Limiter,
     pub(crate) slices: Slices,
+    pub(crate) files: OpenFiles,
     pub(crate) log: Arc<PluginLog>,
     pub(crate) meter: Meter,
     pub(crate) context: Context,
@@ -58,11 +60,7 @@ impl State {
         context: Context,
         meter: Meter,
     ) -> std::io::Result<Self> {
-        let log = Arc::new(PluginLog::new(
-            who,
-            limits.log_lines_per_second,
-            meter.clone(),
-        ));
+        let log = Arc::new(PluginLog::new(who, limits, meter.clone()));
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(Lines::stdout(&log))
             .stderr(Lines::stderr(&log))
@@ -86,6 +84,7 @@ impl State {
             table,
             limiter: Limiter::new(limits, meter.clone()),
             slices: Slices::default(),
+            files: OpenFiles::new(limits.open_files, meter.clone()),
             log,
             meter,
             context,

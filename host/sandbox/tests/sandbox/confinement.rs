@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use connect_sandbox::{CallError, Grant, Grants, Meter, TaskScope};
+use connect_sandbox::{CallError, Grant, Grants, TaskScope};
 
 use crate::fixtures::{Stored, plugin, poll, scope, settings, short, source, values};
 
@@ -60,7 +60,6 @@ async fn touch(directory: Option<&Path>, write: bool, path: &Path) -> String {
         .unwrap();
     let scope = TaskScope {
         access,
-        meter: Meter::default(),
         ..scope(short())
     };
     let mut source = plugin
@@ -159,7 +158,6 @@ async fn reading_does_not_let_write() {
         .unwrap();
     let scope = TaskScope {
         access,
-        meter: Meter::default(),
         ..scope(short())
     };
     let mut source = plugin
@@ -199,7 +197,6 @@ async fn a_directory_that_became_a_link_since_it_was_granted_is_not_followed() {
     symlink(&tree.secret, &tree.granted).unwrap();
     let scope = TaskScope {
         access,
-        meter: Meter::default(),
         ..scope(short())
     };
     let error = plugin

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError};
 use connect_record::Queue;
-use connect_sandbox::{Access, Limits};
+use connect_sandbox::Access;
 use connect_store::Store;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use error::{Careful, TaskError};
 
+use crate::metrics::TaskMetrics;
 use crate::settings::Tuning;
 use crate::spec::{Flow, Spec};
 
@@ -42,7 +43,8 @@ pub(crate) struct TaskContext {
     pub(crate) sink_access: Access,
     /// Settings of the sink's side of a direct task.
     pub(crate) sink_settings: Arc<Vec<(String, String)>>,
-    pub(crate) limits: Limits,
+    /// Its limits and its figures.
+    pub(crate) metrics: Arc<TaskMetrics>,
     pub(crate) tuning: Tuning,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) store: Store,

@@ -15,13 +15,16 @@ mod error;
 mod failpoint;
 mod fixed_hash;
 mod guest;
+mod limits;
 mod mapping;
+mod metrics;
 mod settings;
 mod spec;
 mod status;
 mod worker;
 
 pub use error::WorkerError;
+pub use limits::LimitLevels;
 pub use settings::{ConverterDefault, Dependencies, Restart, Tuning, WorkerSettings};
 pub use spec::name::check_name;
 pub use status::{ConnectorInfo, PluginInfo, Readiness, State, TaskInfo};

@@ -61,7 +61,7 @@ pub use engine::Sandbox;
 pub use error::{CallError, Problem};
 pub use grants::{Grant, Grants, Need};
 pub use limit::{Breach, Limit};
-pub use limits::Limits;
+pub use limits::{LimitChanges, Limits};
 pub use load_error::LoadError;
 pub use meter::{Meter, Usage};
 pub use plugin::{Plugin, TaskScope};

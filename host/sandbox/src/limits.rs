@@ -1,6 +1,7 @@
 //! What one instance may use. Each figure is a hard stop, has a default that a normal connector
 //! never meets, and is named by the error that its breach leads to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
@@ -61,7 +62,17 @@ impl Default for Limits {
     }
 }
 
+/// Limits that differ from others, in the units of their keys.
+pub type LimitChanges = BTreeMap<Limit, u64>;
+
 impl Limits {
+    /// Sets what `changes` name.
+    pub fn change(&mut self, changes: &LimitChanges) {
+        for (limit, value) in changes {
+            limit.set(self, *value);
+        }
+    }
+
     /// For throw-away instances that only answer what a plugin is and needs.
     pub(crate) fn tight(&self) -> Self {
         Self {

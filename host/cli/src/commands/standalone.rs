@@ -152,7 +152,8 @@ async fn catalogue(settings: &Settings, runtimes: &Runtimes) -> Result<Catalogue
                 .unwrap_or_else(|| settings.directory.join("code")),
         ),
         max_component_bytes: settings.plugin_bytes,
-        defaults: settings.limits.clone(),
+        defaults: settings.limits.worker.clone(),
+        plugins: settings.limits.plugins.clone(),
         ..SandboxSettings::default()
     })?;
     let directories: Vec<PathBuf> = settings.plugins.clone();

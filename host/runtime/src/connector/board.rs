@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::Plan;
 use crate::delivery::Report;
+use crate::metrics::ConnectorMetrics;
 use crate::spec::{Spec, keys};
 use crate::status::{ConnectorInfo, REDACTED, State, TaskInfo};
 
@@ -17,6 +18,8 @@ pub(crate) struct Board {
     info: Mutex<ConnectorInfo>,
     /// Rung when a task asks for a new plan.
     pub(crate) replan: Notify,
+    /// What its tasks have used, by number.
+    pub(crate) metrics: ConnectorMetrics,
 }
 
 impl Board {
@@ -34,6 +37,7 @@ impl Board {
         Self {
             info: Mutex::new(info),
             replan: Notify::new(),
+            metrics: ConnectorMetrics::default(),
         }
     }
 
@@ -42,6 +46,7 @@ impl Board {
         Self {
             info: Mutex::new(info),
             replan: Notify::new(),
+            metrics: ConnectorMetrics::default(),
         }
     }
 

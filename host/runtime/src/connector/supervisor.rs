@@ -312,7 +312,11 @@ impl Supervisor {
                     .get(usize::try_from(number).unwrap_or(usize::MAX))
                     .cloned()
                     .unwrap_or_default(),
-                limits: self.shared.settings.limits.clone(),
+                metrics: self.board.metrics.starts(
+                    number,
+                    &plan.spec,
+                    &self.shared.settings.limits,
+                ),
                 tuning: self.shared.settings.tuning.clone(),
                 broker: self.shared.deps.broker.clone(),
                 store: self.shared.deps.store.clone(),
@@ -390,7 +394,7 @@ impl Supervisor {
             ),
         };
         // a call that hangs until its limit is no sign of health
-        if ran >= restart.healthy + self.shared.settings.limits.call_wall {
+        if ran >= restart.healthy + self.shared.settings.limits.longest_call(&self.spec) {
             slot.failures = 0;
             slot.suspicions = 0;
             slot.careful.clear();

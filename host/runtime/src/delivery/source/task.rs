@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connect_record::ResumePoint;
-use connect_sandbox::{CallError, Meter, Polled, TaskScope};
+use connect_sandbox::{CallError, Polled, Role};
 use connect_store::StoreError;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -70,13 +70,7 @@ pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskE
         connector: ctx.spec.name.clone(),
         report: ctx.report.clone(),
     });
-    let scope = TaskScope {
-        connector: ctx.spec.name.to_string(),
-        task: ctx.task,
-        limits: ctx.limits.clone(),
-        access: ctx.access.clone(),
-        meter: Meter::default(),
-    };
+    let scope = ctx.scope(Role::Source, ctx.access.clone());
     let plugin = ctx.spec.plugin.clone();
     let made = ctx
         .guests

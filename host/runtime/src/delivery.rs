@@ -6,6 +6,7 @@
 
 pub(crate) mod direct;
 pub(crate) mod error;
+mod in_flight;
 pub(crate) mod sink;
 pub(crate) mod source;
 
@@ -111,11 +112,12 @@ impl TaskContext {
         )
     }
 
+    /// Never more than may be in flight.
     pub(crate) fn batch_records(&self) -> u32 {
-        self.spec
-            .sizes
-            .batch_records
-            .unwrap_or(self.tuning.batch_records)
+        let wanted = self.spec.sizes.batch_records;
+        let wanted = wanted.unwrap_or(self.tuning.batch_records);
+        let most = u32::try_from(self.metrics.in_flight_limit()).unwrap_or(u32::MAX);
+        wanted.min(most)
     }
 
     pub(crate) fn batch_bytes(&self) -> u32 {

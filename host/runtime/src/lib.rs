@@ -25,6 +25,7 @@ mod worker;
 
 pub use error::WorkerError;
 pub use limits::LimitLevels;
+pub use metrics::{Moved, PluginUsage, TaskUsage};
 pub use settings::{ConverterDefault, Dependencies, Restart, Tuning, WorkerSettings};
 pub use spec::name::check_name;
 pub use status::{ConnectorInfo, PluginInfo, Readiness, State, TaskInfo};

@@ -85,6 +85,8 @@ limits! {
     LogBytes, "log-bytes-per-second", 0..=1 << 30, log_bytes_per_second;
     /// Files that are open.
     OpenFiles, "open-files", 0..=100_000, open_files;
+    /// Records in flight.
+    InFlightRecords, "in-flight-records", 1..=1_000_000_000, in_flight_records;
     /// Random bytes.
     RandomBytes, "random-bytes", 1..=1 << 30, random_bytes;
 }

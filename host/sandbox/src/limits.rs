@@ -38,6 +38,9 @@ pub struct Limits {
     pub log_bytes_per_second: u32,
     /// Files and directories that are open at a time, granted ones not counted. Default 256.
     pub open_files: u32,
+    /// Records the task may have taken on and not be done with. Kept by whoever moves the records,
+    /// not by the sandbox. Default 100 000.
+    pub in_flight_records: u64,
     /// Random bytes the guest may ask for at once. Default 1 MiB.
     pub random_bytes: u64,
 }
@@ -57,6 +60,7 @@ impl Default for Limits {
             log_lines_per_second: 1_000,
             log_bytes_per_second: 1 << 20,
             open_files: 256,
+            in_flight_records: 100_000,
             random_bytes: 1 << 20,
         }
     }

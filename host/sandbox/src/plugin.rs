@@ -141,6 +141,11 @@ impl Plugin {
         &self.inner.description
     }
 
+    /// Bytes that may come out of one call where the limits name none.
+    pub fn hostcall_bytes(&self) -> u64 {
+        self.inner.origin.hostcall_bytes
+    }
+
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.inner.name
     }

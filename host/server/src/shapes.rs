@@ -240,6 +240,7 @@ mod tests {
                 state: State::Failed,
                 reason: Some("disk full".into()),
                 config,
+                usage: connect_runtime::TaskUsage::default(),
             }],
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::Plan;
 use crate::delivery::Report;
-use crate::metrics::ConnectorMetrics;
+use crate::metrics::{ConnectorMetrics, TaskUsage};
 use crate::spec::{Spec, keys};
 use crate::status::{ConnectorInfo, REDACTED, State, TaskInfo};
 
@@ -51,7 +51,11 @@ impl Board {
     }
 
     pub(crate) fn read(&self) -> ConnectorInfo {
-        self.with(|info| info.clone())
+        let mut info = self.with(|info| info.clone());
+        for task in &mut info.tasks {
+            task.usage = self.metrics.task(task.id).read();
+        }
+        info
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut ConnectorInfo) -> T) -> T {
@@ -93,6 +97,7 @@ impl Board {
                 state: State::Unassigned,
                 reason: None,
                 config: redacted(&config, secret),
+                usage: TaskUsage::default(),
             }
         });
         self.with(|info| {
@@ -105,6 +110,9 @@ impl Board {
 
     /// The state of one task.
     pub(crate) fn task(&self, id: u32, state: State, reason: Option<String>) {
+        if state == State::Failed {
+            self.metrics.task(id).failed();
+        }
         self.with(|info| {
             if let Some(task) = info.tasks.iter_mut().find(|task| task.id == id) {
                 task.state = state;

@@ -126,9 +126,12 @@ impl Job<'_> {
             } else {
                 polled.wait
             };
+            let (records, bytes) = (polled.batch.len(), polled.batch.bytes());
+            self.ctx.metrics.took(records, bytes);
             if !self.deliver(polled).await? {
                 return Ok(());
             }
+            self.ctx.metrics.durable_but(0);
             if !wait.is_zero() && self.ctx.stopped_within(wait).await {
                 return Ok(());
             }

@@ -150,6 +150,9 @@ impl Job<'_> {
             if self.refresh_due <= now {
                 self.refresh().await?;
             }
+            if self.is_crowded().await? {
+                continue;
+            }
             match gather(self.ctx, &self.seats, self.turn, &self.careful) {
                 Gathered::Chunk(chunk) => {
                     self.turn = (self.turn + 1) % self.seats.len().max(1);
@@ -289,6 +292,7 @@ impl Job<'_> {
                 seat.taken(*count);
             }
         }
+        self.ctx.metrics.took(origins.len(), parts.arena.len());
         self.unflushed += origins.len() as u64;
         let interval = self.flush_interval();
         self.flush_due

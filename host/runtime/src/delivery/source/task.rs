@@ -220,6 +220,7 @@ impl Job<'_> {
     fn has_room(&self) -> bool {
         !self.lanes.troubled()
             && self.lanes.bytes() < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
+            && self.ctx.may_take(self.tracker.open() as u64)
     }
 
     fn begin_poll(&mut self) {
@@ -303,9 +304,12 @@ impl Job<'_> {
     }
 
     fn landed(&mut self, landed: Landed) -> Result<(), TaskError> {
+        let confirmed = landed.confirmed.len();
         for ticket in landed.confirmed {
             self.tracker.confirm(ticket);
         }
+        let open = self.tracker.open();
+        self.ctx.metrics.gave(confirmed, landed.bytes, open);
         let Some((ticket, source)) = landed.refused else {
             return Ok(());
         };
@@ -347,6 +351,8 @@ impl Job<'_> {
         let empty = polled.batch.is_empty() && polled.points.is_empty() && polled.forget.is_empty();
         let least = if empty { SHORTEST_WAIT } else { Duration::ZERO };
         self.next_poll = Instant::now() + polled.wait.max(least);
+        let (records, bytes) = (polled.batch.len(), polled.batch.bytes());
+        self.ctx.metrics.took(records, bytes);
         let number = self.tracker.begin();
         self.dispatch.enter(
             self.ctx,

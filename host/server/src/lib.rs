@@ -21,12 +21,14 @@ mod envelope;
 mod error;
 mod guard;
 mod health;
+mod metrics;
 mod plugins;
 mod routes;
 mod serve;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -9,6 +9,8 @@ use connect_runtime::{ConnectorInfo, PluginInfo, State, TaskInfo};
 use connect_sandbox::Role;
 use serde::Serialize;
 
+use crate::usage::{Usage, usage};
+
 /// An entry of `/connectors/list`.
 #[derive(Serialize)]
 pub(crate) struct Listed<'a> {
@@ -44,6 +46,9 @@ pub(crate) struct TaskStatus<'a> {
     trace: Option<&'a str>,
     worker_id: &'a str,
     id: u32,
+    /// Not of the Java project, whose clients pass over what they do not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage<'a>>,
 }
 
 /// `/connectors/{name}/config`.
@@ -100,8 +105,12 @@ pub(crate) struct Plugin<'a> {
 
 /// Everything about one connector.
 pub(crate) fn listed(info: &ConnectorInfo) -> Listed<'_> {
+    let mut status = status(info);
+    for task in &mut status.tasks {
+        task.usage = None;
+    }
     Listed {
-        status: status(info),
+        status,
         info: self::info(info),
     }
 }
@@ -132,6 +141,7 @@ pub(crate) fn task_status<'a>(info: &'a ConnectorInfo, task: &'a TaskInfo) -> Ta
         trace: task.reason.as_deref(),
         worker_id: &info.worker_id,
         id: task.id,
+        usage: usage(&task.usage),
     }
 }
 

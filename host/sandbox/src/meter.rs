@@ -100,6 +100,16 @@ impl Meter {
         }
     }
 
+    /// A connection to the outside was made.
+    pub fn connected(&self) {
+        add(&self.0.connections, 1);
+    }
+
+    /// Access was refused for want of a grant.
+    pub fn refused(&self) {
+        add(&self.0.refused, 1);
+    }
+
     /// A call begins.
     pub(crate) fn call(&self) {
         add(&self.0.calls, 1);
@@ -169,9 +179,12 @@ mod tests {
         meter.shrank(10);
         meter.breach(Limit::CallWall);
         other.breach(Limit::CallWall);
+        meter.connected();
+        other.refused();
         let usage = other.read();
         assert_eq!(usage.cpu, Duration::from_millis(7));
         assert_eq!(usage.instances, 2);
+        assert_eq!((usage.connections, usage.refused), (1, 1));
         assert_eq!((usage.memory_bytes, usage.memory_peak_bytes), (30, 30));
         assert_eq!(usage.breaches, [(Limit::CallWall, 2)]);
     }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow};
 use connect_broker::{BrokerError, RocketMq, RocketMqSettings};
 use connect_broker_embedded::{EmbeddedBroker, EmbeddedSettings};
 use connect_plugins::Catalogue;
-use connect_runtime::{Dependencies, Worker, WorkerSettings};
+use connect_runtime::{Dependencies, LimitLevels, Worker, WorkerSettings};
 use connect_sandbox::{Sandbox, SandboxSettings};
 use connect_server::{Server, ServerSettings};
 use connect_store::Store;
@@ -166,7 +166,21 @@ async fn catalogue(settings: &Settings, runtimes: &Runtimes) -> Result<Catalogue
         tracing::error!("plugins: {}", Failure::from(problem).text());
     }
     tracing::info!(plugins = catalogue.list().len(), "plugins loaded");
+    for name in unknown(&settings.limits, &catalogue) {
+        tracing::warn!("configuration: there is no plugin for [limits.plugin.\"{name}\"]");
+    }
     Ok(catalogue)
+}
+
+/// Plugins that have limits of their own but are not there.
+fn unknown<'a>(limits: &'a LimitLevels, catalogue: &Catalogue) -> Vec<&'a str> {
+    let listed = catalogue.list();
+    let is_known = |name: &str| {
+        let mut listed = listed.iter();
+        listed.any(|it| it.plugin.description().name == name)
+    };
+    let names = limits.plugins.keys().map(String::as_str);
+    names.filter(|name| !is_known(name)).collect()
 }
 
 async fn broker(

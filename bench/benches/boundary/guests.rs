@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use connect_record::Queue;
 use connect_sandbox::{
-    Access, Limits, Plugin, ResumeAnswer, Sandbox, SandboxSettings, SinkContext, SinkInstance,
-    SourceContext, SourceInstance, TaskScope, TransformInstance,
+    Access, Limits, Meter, Plugin, ResumeAnswer, Sandbox, SandboxSettings, SinkContext,
+    SinkInstance, SourceContext, SourceInstance, TaskScope, TransformInstance,
 };
 use futures::future::BoxFuture;
 
@@ -107,6 +107,7 @@ fn scope() -> TaskScope {
         task: 0,
         limits: Limits::default(),
         access: Access::default(),
+        meter: Meter::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! never print a value of its own accord: some are secrets.
 
 mod java;
+mod limits;
 mod report;
 mod section;
 mod settings;

@@ -7,6 +7,7 @@
 pub(crate) mod direct;
 pub(crate) mod error;
 pub(crate) mod exchange;
+mod in_flight;
 pub(crate) mod sink;
 pub(crate) mod source;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError};
 use connect_record::Queue;
-use connect_sandbox::{Access, Limits};
+use connect_sandbox::Access;
 use connect_store::Store;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use error::{Careful, TaskError};
 pub(crate) use exchange::{Edition, Exchange, Exchanged, OrderSender, Orders, Stopwatch};
 
+use crate::metrics::TaskMetrics;
 use crate::settings::Tuning;
 use crate::spec::{Flow, Spec};
 use crate::status::Pause;
@@ -45,7 +47,8 @@ pub(crate) struct TaskContext {
     pub(crate) sink_access: Access,
     /// Settings of the sink's side of a direct task.
     pub(crate) sink_settings: Arc<Vec<(String, String)>>,
-    pub(crate) limits: Limits,
+    /// Its limits and its figures.
+    pub(crate) metrics: Arc<TaskMetrics>,
     pub(crate) tuning: Tuning,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) store: Store,
@@ -118,11 +121,12 @@ impl TaskContext {
         )
     }
 
+    /// Never more than may be in flight.
     pub(crate) fn batch_records(&self) -> u32 {
-        self.spec
-            .sizes
-            .batch_records
-            .unwrap_or(self.tuning.batch_records)
+        let wanted = self.spec.sizes.batch_records;
+        let wanted = wanted.unwrap_or(self.tuning.batch_records);
+        let most = u32::try_from(self.metrics.in_flight_limit()).unwrap_or(u32::MAX);
+        wanted.min(most)
     }
 
     pub(crate) fn batch_bytes(&self) -> u32 {

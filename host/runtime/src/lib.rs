@@ -15,7 +15,9 @@ mod error;
 mod failpoint;
 mod fixed_hash;
 mod guest;
+mod limits;
 mod mapping;
+mod metrics;
 mod settings;
 mod spec;
 mod status;
@@ -23,6 +25,8 @@ mod worker;
 
 pub use connect_plugins::DepositError;
 pub use error::WorkerError;
+pub use limits::LimitLevels;
+pub use metrics::{Moved, PluginUsage, TaskUsage};
 pub use settings::{ConverterDefault, Dependencies, Reload, Restart, Tuning, WorkerSettings};
 pub use spec::name::check_name;
 pub use status::{

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use connect_broker::Broker;
 use connect_plugins::Registry;
-use connect_sandbox::{Grants, Limits};
+use connect_sandbox::Grants;
 use connect_store::Store;
 use tokio::runtime::Handle;
+
+use crate::limits::LimitLevels;
 
 /// Settings of one worker.
 #[derive(Clone, Debug)]
@@ -21,8 +23,8 @@ pub struct WorkerSettings {
     pub value_converter: ConverterDefault,
     /// What plugins may touch.
     pub grants: Grants,
-    /// Limits of one task's instance.
-    pub limits: Limits,
+    /// Limits of tasks.
+    pub limits: LimitLevels,
     /// Sizes and times of the data path.
     pub tuning: Tuning,
     /// How failed tasks are started again.
@@ -56,7 +58,7 @@ impl Default for WorkerSettings {
             key_converter: ConverterDefault::default(),
             value_converter: ConverterDefault::default(),
             grants: Grants::default(),
-            limits: Limits::default(),
+            limits: LimitLevels::default(),
             tuning: Tuning::default(),
             restart: Restart::default(),
             reload: Reload::default(),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use connect_sandbox::{Plugin, Role};
 
+use crate::metrics::TaskUsage;
+
 /// State of a connector or task, in the Java project's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -189,6 +191,8 @@ pub struct TaskInfo {
     pub reason: Option<String>,
     /// Settings of this task, secrets redacted.
     pub config: BTreeMap<String, String>,
+    /// What it may use, and what it has moved and used.
+    pub usage: TaskUsage,
 }
 
 /// A plugin that `connector.class` may name.

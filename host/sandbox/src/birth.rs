@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::limits::Limits;
 use crate::log::Who;
+use crate::meter::Meter;
 use crate::state::State;
 use crate::ticker::Ticker;
 
@@ -33,6 +34,7 @@ pub(crate) struct Birth<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) access: &'a Access,
     pub(crate) context: Context,
+    pub(crate) meter: Meter,
 }
 
 impl Guest<()> {
@@ -50,22 +52,29 @@ impl Guest<()> {
             limits,
             access,
             context,
+            meter,
         } = birth;
         let plugin = Arc::clone(&who.plugin);
-        let state = State::new(who, limits, access, context).map_err(|error| CallError::Host {
-            plugin: Arc::clone(&plugin),
-            call: INSTANTIATE,
-            step: "opening its directories",
-            source: error.into(),
-        })?;
-        let store = store(origin, state, limits).map_err(|error| CallError::Host {
-            plugin: Arc::clone(&plugin),
-            call: INSTANTIATE,
-            step: "making its store",
-            source: error.into(),
-        })?;
+        meter.instance();
+        let mut limits = limits.clone();
+        let bytes = &mut limits.hostcall_bytes;
+        let hostcall_bytes = *bytes.get_or_insert(origin.hostcall_bytes);
+        let state =
+            State::new(who, &limits, access, context, meter).map_err(|error| CallError::Host {
+                plugin: Arc::clone(&plugin),
+                call: INSTANTIATE,
+                step: "opening its directories",
+                source: error.into(),
+            })?;
+        let store =
+            store(origin, state, &limits, hostcall_bytes).map_err(|error| CallError::Host {
+                plugin: Arc::clone(&plugin),
+                call: INSTANTIATE,
+                step: "making its store",
+                source: error.into(),
+            })?;
         let ticker = Arc::clone(&origin.ticker);
-        let mut guest = Guest::empty(store, Arc::clone(&plugin), limits.clone(), ticker);
+        let mut guest = Guest::empty(store, Arc::clone(&plugin), limits, ticker);
         let instance = guest
             .call(INSTANTIATE, async |(), store| {
                 origin.pre.instantiate_async(store).await
@@ -81,11 +90,15 @@ impl Guest<()> {
     }
 }
 
-fn store(origin: &Origin, state: State, limits: &Limits) -> wasmtime::Result<Store<State>> {
+fn store(
+    origin: &Origin,
+    state: State,
+    limits: &Limits,
+    hostcall_bytes: u64,
+) -> wasmtime::Result<Store<State>> {
     let mut store = Store::try_new(origin.pre.engine(), state)?;
     store.limiter(|state| &mut state.limiter);
-    let fuel = limits.hostcall_bytes.unwrap_or(origin.hostcall_bytes);
-    store.set_hostcall_fuel(usize::try_from(fuel).unwrap_or(usize::MAX));
+    store.set_hostcall_fuel(usize::try_from(hostcall_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(limits.handles as usize);
     store.epoch_deadline_callback(|mut context| {
         if context.data_mut().slices.spend() {
@@ -110,6 +123,7 @@ pub(crate) mod tests {
     use wasmtime::Engine;
     use wasmtime::component::Component;
 
+    use crate::Limit;
     use crate::config::engine_config;
 
     /// Makes an instance of a component without exports that holds this core module.
@@ -143,6 +157,7 @@ pub(crate) mod tests {
             limits,
             access: &Access::default(),
             context: Context::Nobody,
+            meter: Meter::default(),
         };
         Guest::new(&origin, birth, |_, _| Ok(())).await
     }
@@ -160,23 +175,28 @@ pub(crate) mod tests {
         let table = instantiate("(table 100001 funcref)", &limits)
             .await
             .unwrap_err();
-        let what = "table elements";
-        assert!(
-            matches!(table, CallError::Memory { what: found, asked: 100_001, .. } if found == what),
-            "{table:?}"
+        assert!(matches!(table, CallError::Memory { .. }), "{table:?}");
+        let breach = table.breach().unwrap();
+        assert_eq!(
+            (breach.limit, breach.asked),
+            (Limit::TableElements, Some(100_001))
         );
         let memory = instantiate("(memory 4097)", &limits).await.unwrap_err();
         assert!(
-            memory.to_string().ends_with("the limit is 256 MiB"),
+            memory
+                .to_string()
+                .contains("the limit `memory-bytes` is 268435456 (256 MiB)"),
             "{memory}"
         );
         let memories = instantiate(&"(memory 1)".repeat(11), &limits)
             .await
             .unwrap_err();
-        let CallError::Host { source, .. } = &memories else {
-            panic!("{memories:?}")
-        };
-        assert!(source.to_string().contains("memory count"), "{source}");
+        assert!(matches!(memories, CallError::Limit { .. }), "{memories:?}");
+        let breach = memories.breach().unwrap();
+        assert_eq!(
+            (breach.limit, breach.value, breach.asked),
+            (Limit::Memories, 10, Some(11))
+        );
         let spin = instantiate("(func $f (loop br 0)) (start $f)", &limits)
             .await
             .unwrap_err();
@@ -208,9 +228,8 @@ pub(crate) mod tests {
             ..Limits::default()
         };
         let error = instantiate_all(parts, &limits).await.unwrap_err();
-        let CallError::Trap { trap, .. } = &error else {
-            panic!("{error:?}")
-        };
-        assert!(trap.contains("handle limit exceeded"), "{trap}");
+        assert!(matches!(error, CallError::Limit { .. }), "{error:?}");
+        let breach = error.breach().unwrap();
+        assert_eq!((breach.limit, breach.value), (Limit::Handles, 50));
     }
 }

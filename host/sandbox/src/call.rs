@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connect_record::BatchError;
 use tokio::time::error::Elapsed;
@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::fault;
 use crate::limits::Limits;
+use crate::meter::Meter;
 use crate::state::State;
 use crate::ticker::Ticker;
 
@@ -28,6 +29,7 @@ pub(crate) struct Guest<E> {
     limits: Limits,
     slices: u64,
     ticker: Arc<Ticker>,
+    meter: Meter,
     health: Health,
 }
 
@@ -48,6 +50,7 @@ impl Guest<()> {
         limits: Limits,
         ticker: Arc<Ticker>,
     ) -> Self {
+        let meter = store.data().meter.clone();
         Self {
             store,
             exports: (),
@@ -55,6 +58,7 @@ impl Guest<()> {
             slices: slices(limits.call_cpu, ticker.tick()),
             limits,
             ticker,
+            meter,
             health: Health::Ready,
         }
     }
@@ -75,6 +79,7 @@ impl Guest<()> {
             limits,
             slices,
             ticker,
+            meter,
             health,
         } = self;
         Ok(Guest {
@@ -84,6 +89,7 @@ impl Guest<()> {
             limits,
             slices,
             ticker,
+            meter,
             health,
         })
     }
@@ -126,7 +132,10 @@ impl<E> Guest<E> {
             let mut running = pin!(body(&self.exports, &mut self.store));
             let ticked = poll_fn(|context| {
                 let _running = self.ticker.enter();
-                running.as_mut().poll(context)
+                let begun = Instant::now();
+                let polled = running.as_mut().poll(context);
+                self.meter.ran(begun.elapsed());
+                polled
             });
             tokio::time::timeout(self.limits.call_wall, ticked).await
         };
@@ -150,6 +159,7 @@ impl<E> Guest<E> {
             });
         }
         self.health = Health::Calling(name);
+        self.meter.call();
         self.store.set_epoch_deadline(1);
         let state = self.store.data_mut();
         state.slices.begin(self.slices);
@@ -164,6 +174,7 @@ impl<E> Guest<E> {
         name: &'static str,
         outcome: Result<wasmtime::Result<R>, Elapsed>,
     ) -> Result<R, CallError> {
+        self.store.data_mut().files.settle();
         let error = match outcome {
             Ok(Ok(answer)) => {
                 self.health = Health::Ready;
@@ -172,12 +183,16 @@ impl<E> Guest<E> {
             Ok(Err(error)) => {
                 fault::name(self.plugin(), name, error, self.store.data(), &self.limits)
             }
-            Err(Elapsed { .. }) => CallError::Wall {
-                plugin: self.plugin(),
-                call: name,
-                limit: self.limits.call_wall,
-            },
+            Err(Elapsed { .. }) => {
+                fault::wall(self.plugin(), name, self.store.data(), &self.limits)
+            }
         };
+        // What was refused to it is counted already.
+        if let Some(breach) = error.breach()
+            && !matches!(error, CallError::Memory { .. })
+        {
+            self.meter.breach(breach.limit);
+        }
         Err(self.reject(error))
     }
 

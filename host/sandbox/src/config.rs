@@ -1,11 +1,12 @@
 //! The one place that configures wasmtime, so that code compiled for one sandbox fits every other
 //! of the same build.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use wasmtime::{Config, Strategy, WasmBacktraceDetails};
 
-use crate::limits::Limits;
+use crate::limits::{LimitChanges, Limits};
 
 /// Settings of a [`crate::Sandbox`].
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct SandboxSettings {
     pub epoch_tick: Duration,
     /// Limits of instances that answer questions about settings. Tasks bring their own.
     pub defaults: Limits,
+    /// What differs of them for a plugin, by its name. Not yet known while it describes itself.
+    pub plugins: BTreeMap<String, LimitChanges>,
     /// Bounds of a batch that a guest returns.
     pub batch: connect_record::Limits,
 }
@@ -30,6 +33,7 @@ impl Default for SandboxSettings {
             max_component_bytes: 32 << 20,
             epoch_tick: Duration::from_millis(1),
             defaults: Limits::default(),
+            plugins: BTreeMap::new(),
             batch: connect_record::Limits::default(),
         }
     }

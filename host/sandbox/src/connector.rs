@@ -9,6 +9,7 @@ use crate::bindings::v0_1::{self, exports::rocketmq::connect::connector};
 use crate::description::Description;
 use crate::error::{CallError, Problem};
 use crate::grants::Need;
+use crate::limits::Limits;
 use crate::plugin::Plugin;
 
 /// Longest kind and target of a need, in bytes, and most needs of one answer.
@@ -29,9 +30,19 @@ pub struct Plan {
 }
 
 impl Plugin {
+    /// What an instance may use that is only asked.
+    fn asked_limits(&self) -> Limits {
+        let settings = &self.shared().settings;
+        let mut limits = settings.defaults.clone();
+        if let Some(changes) = settings.plugins.get(&**self.name()) {
+            limits.change(changes);
+        }
+        limits
+    }
+
     pub(crate) async fn ask_description(&self) -> Result<Description, CallError> {
         let mut guest = self
-            .connector(&self.shared().settings.defaults.tight(), &Access::default())
+            .connector(&self.asked_limits().tight(), &Access::default())
             .await?;
         let description = guest
             .call("describe", async |exports, store| {
@@ -48,7 +59,7 @@ impl Plugin {
     pub async fn needs(&self, settings: &[(String, String)]) -> Result<Vec<Need>, CallError> {
         const CALL: &str = "needs";
         let mut guest = self
-            .connector(&self.shared().settings.defaults.tight(), &Access::default())
+            .connector(&self.asked_limits().tight(), &Access::default())
             .await?;
         let given = v0_1::settings(settings);
         let needs = guest
@@ -88,9 +99,7 @@ impl Plugin {
         settings: &[(String, String)],
         access: &Access,
     ) -> Result<Vec<Problem>, CallError> {
-        let mut guest = self
-            .connector(&self.shared().settings.defaults, access)
-            .await?;
+        let mut guest = self.connector(&self.asked_limits(), access).await?;
         let given = v0_1::settings(settings);
         let problems = guest
             .call("validate", async |exports, store| {
@@ -112,9 +121,7 @@ impl Plugin {
         access: &Access,
     ) -> Result<Plan, CallError> {
         const CALL: &str = "task-settings";
-        let mut guest = self
-            .connector(&self.shared().settings.defaults, access)
-            .await?;
+        let mut guest = self.connector(&self.asked_limits(), access).await?;
         let given = v0_1::settings(settings);
         let plan = guest
             .ask(CALL, async |exports, store| {

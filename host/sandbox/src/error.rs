@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use connect_record::BatchError;
 
-use crate::text;
+use crate::limit::Breach;
 
 /// A setting that cannot work, as the plugin says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,43 +98,51 @@ pub enum CallError {
         backtrace: String,
     },
     /// The call took too long, waiting included.
-    #[error("plugin `{plugin}`: `{call}` was stopped after {limit:?}, the limit of one call")]
+    #[error(
+        "plugin `{plugin}`: `{call}` took too long, waiting included, and was stopped: {breach}"
+    )]
     Wall {
         /// The plugin.
         plugin: Arc<str>,
         /// The export that was called.
         call: &'static str,
         /// The limit.
-        limit: Duration,
+        breach: Box<Breach>,
     },
     /// The call used too much of the processor.
-    #[error(
-        "plugin `{plugin}`: `{call}` was stopped after {limit:?} on the processor, the limit of one call"
-    )]
+    #[error("plugin `{plugin}`: `{call}` took too much of the processor and was stopped: {breach}")]
     Cpu {
         /// The plugin.
         plugin: Arc<str>,
         /// The export that was called.
         call: &'static str,
         /// The limit.
-        limit: Duration,
+        breach: Box<Breach>,
         /// Where it was stopped.
         backtrace: String,
     },
     /// The plugin asked for more memory than its limit and did not survive the refusal.
-    #[error("plugin `{plugin}` ran out of memory in `{call}`: {asked} {what} asked for, the limit is {}", limit_text(.what, .limit))]
+    #[error("plugin `{plugin}` ran out of memory in `{call}`: {breach}")]
     Memory {
         /// The plugin.
         plugin: Arc<str>,
         /// The export that was called.
         call: &'static str,
-        /// `memory bytes` or `table elements`.
-        what: &'static str,
-        /// How many it would have had.
-        asked: u64,
-        /// How many it may have.
-        limit: u64,
+        /// The limit, of memory or of table elements.
+        breach: Box<Breach>,
         /// Its stack, innermost function first.
+        backtrace: String,
+    },
+    /// The plugin was stopped because it wanted more of something else than its limit.
+    #[error("plugin `{plugin}` wanted too much in `{call}` and was stopped: {breach}")]
+    Limit {
+        /// The plugin.
+        plugin: Arc<str>,
+        /// The export that was called.
+        call: &'static str,
+        /// The limit.
+        breach: Box<Breach>,
+        /// Its stack, innermost function first; empty when there was none.
         backtrace: String,
     },
     /// The plugin returned a batch that breaks the interface.
@@ -186,14 +194,6 @@ pub enum CallError {
     },
 }
 
-fn limit_text(what: &str, limit: &u64) -> String {
-    if what == "memory bytes" {
-        text::bytes(*limit)
-    } else {
-        limit.to_string()
-    }
-}
-
 impl CallError {
     /// Whether the instance is unusable and has to be made again. False for answers.
     pub fn poisoned(&self) -> bool {
@@ -203,12 +203,24 @@ impl CallError {
         )
     }
 
+    /// The limit that ended the call, where one did.
+    pub fn breach(&self) -> Option<&Breach> {
+        match self {
+            Self::Wall { breach, .. }
+            | Self::Cpu { breach, .. }
+            | Self::Memory { breach, .. }
+            | Self::Limit { breach, .. } => Some(breach),
+            _ => None,
+        }
+    }
+
     /// The plugin's stack at the moment it was stopped, where there is one.
     pub fn backtrace(&self) -> Option<&str> {
         match self {
             Self::Trap { backtrace, .. }
             | Self::Cpu { backtrace, .. }
-            | Self::Memory { backtrace, .. } => (!backtrace.is_empty()).then_some(backtrace),
+            | Self::Memory { backtrace, .. }
+            | Self::Limit { backtrace, .. } => (!backtrace.is_empty()).then_some(backtrace),
             _ => None,
         }
     }

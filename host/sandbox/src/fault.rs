@@ -10,6 +10,7 @@ use wasmtime_wasi::I32Exit;
 use crate::birth::INSTANTIATE;
 use crate::context::Unanswered;
 use crate::error::CallError;
+use crate::limit::{Limit, Refused};
 use crate::limits::Limits;
 use crate::state::State;
 use crate::text;
@@ -40,14 +41,11 @@ pub(crate) fn name(
     };
     let stack = error.downcast_ref::<WasmBacktrace>();
     let backtrace = stack.map(render).unwrap_or_default();
-    if let Some(breach) = state.limiter.breach() {
-        let (what, asked, limit) = (breach.what, breach.asked, breach.limit);
+    if let Some(refused) = state.limiter.refused() {
         return CallError::Memory {
             plugin,
             call,
-            what,
-            asked,
-            limit,
+            breach: refused.to(state.log.who()),
             backtrace,
         };
     }
@@ -56,7 +54,15 @@ pub(crate) fn name(
         return CallError::Cpu {
             plugin,
             call,
-            limit: limits.call_cpu,
+            breach: reached(Limit::CallCpu, None, limits).to(state.log.who()),
+            backtrace,
+        };
+    }
+    if let Some(refused) = refused(&error, limits) {
+        return CallError::Limit {
+            plugin,
+            call,
+            breach: refused.to(state.log.who()),
             backtrace,
         };
     }
@@ -82,21 +88,7 @@ pub(crate) fn name(
             backtrace,
         };
     }
-    let reason = match error.downcast_ref() {
-        Some(ResourceTableError::Full) => {
-            format!("more handles than the limit of {}", limits.handles)
-        }
-        _ => text::reason(&cause(&error)),
-    };
-    // wasmtime keeps the type of this one to itself; a test watches over the words.
-    if reason.contains("fuel allocated for hostcalls has been exhausted") {
-        let reason = "more data at once than the limit allows".to_owned();
-        return CallError::Answer {
-            plugin,
-            call,
-            reason,
-        };
-    }
+    let reason = text::reason(&cause(&error));
     match stack {
         // Stopped by the host in the middle of the guest's code: a call that breaks the rules.
         Some(_) => CallError::Trap {
@@ -119,6 +111,62 @@ pub(crate) fn name(
             reason,
         },
     }
+}
+
+/// Names a call that took too long.
+pub(crate) fn wall(
+    plugin: Arc<str>,
+    call: &'static str,
+    state: &State,
+    limits: &Limits,
+) -> CallError {
+    let breach = reached(Limit::CallWall, None, limits).to(state.log.who());
+    CallError::Wall {
+        plugin,
+        call,
+        breach,
+    }
+}
+
+fn reached(limit: Limit, asked: Option<u64>, limits: &Limits) -> Refused {
+    Refused {
+        limit,
+        value: limit.of(limits).unwrap_or_default(),
+        asked,
+    }
+}
+
+/// The limit behind an error: ours and those that wasmtime keeps. It keeps the types of most of
+/// them to itself; tests watch over the words.
+fn refused(error: &wasmtime::Error, limits: &Limits) -> Option<Refused> {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return Some(*refused);
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Some(reached(Limit::Handles, None, limits));
+    }
+    error.chain().find_map(|cause| {
+        let words = cause.to_string();
+        let number = |rest: &str| rest.split(' ').next().and_then(|word| word.parse().ok());
+        if words.ends_with("store handle limit exceeded") {
+            Some(reached(Limit::Handles, None, limits))
+        } else if words.contains("fuel allocated for hostcalls has been exhausted") {
+            Some(reached(Limit::HostcallBytes, None, limits))
+        } else if let Some(rest) = words.strip_prefix("requested len ") {
+            Some(reached(Limit::RandomBytes, number(rest), limits))
+        } else if let Some(rest) = words.strip_prefix("resource limit exceeded: ") {
+            let (what, asked) = rest.split_once(" count too high at ")?;
+            let limit = match what {
+                "instance" => Limit::Instances,
+                "table" => Limit::Tables,
+                "memory" => Limit::Memories,
+                _ => return None,
+            };
+            Some(reached(limit, number(asked), limits))
+        } else {
+            None
+        }
+    })
 }
 
 /// The causes from the outermost in, without the backtrace that wasmtime puts among them.

@@ -1,9 +1,13 @@
 //! What one instance may use. Each figure is a hard stop, has a default that a normal connector
 //! never meets, and is named by the error that its breach leads to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
+
+use crate::limit::{Limit, Refused};
+use crate::meter::Meter;
 
 /// Limits of one task's instance. They hold per instance, so per task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,13 @@ pub struct Limits {
     pub hostcall_bytes: Option<u64>,
     /// Lines that go to the log per second; more are counted and dropped. Default 1 000.
     pub log_lines_per_second: u32,
+    /// Bytes of those lines per second, of each at most the 4 096 that are logged. Default 1 MiB.
+    pub log_bytes_per_second: u32,
+    /// Files and directories that are open at a time, granted ones not counted. Default 256.
+    pub open_files: u32,
+    /// Records the task may have taken on and not be done with. Kept by whoever moves the records,
+    /// not by the sandbox. Default 100 000.
+    pub in_flight_records: u64,
     /// Random bytes the guest may ask for at once. Default 1 MiB.
     pub random_bytes: u64,
 }
@@ -47,12 +58,25 @@ impl Default for Limits {
             call_wall: Duration::from_secs(60),
             hostcall_bytes: None,
             log_lines_per_second: 1_000,
+            log_bytes_per_second: 1 << 20,
+            open_files: 256,
+            in_flight_records: 100_000,
             random_bytes: 1 << 20,
         }
     }
 }
 
+/// Limits that differ from others, in the units of their keys.
+pub type LimitChanges = BTreeMap<Limit, u64>;
+
 impl Limits {
+    /// Sets what `changes` name.
+    pub fn change(&mut self, changes: &LimitChanges) {
+        for (limit, value) in changes {
+            limit.set(self, *value);
+        }
+    }
+
     /// For throw-away instances that only answer what a plugin is and needs.
     pub(crate) fn tight(&self) -> Self {
         Self {
@@ -65,14 +89,6 @@ impl Limits {
     }
 }
 
-/// Something an instance asked for beyond its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Breach {
-    pub(crate) what: &'static str,
-    pub(crate) asked: u64,
-    pub(crate) limit: u64,
-}
-
 /// Counts memory and table elements over the whole store and remembers the last refusal. Growth is
 /// refused as `memory.grow` answering -1, which a careful guest survives; the refusal is what tells
 /// a trap for want of memory from any other.
@@ -83,57 +99,63 @@ pub(crate) struct Limiter {
     instances: usize,
     tables: usize,
     memories: usize,
-    breach: Option<Breach>,
+    refused: Option<Refused>,
+    meter: Meter,
 }
 
 #[derive(Debug)]
 struct Quota {
-    what: &'static str,
+    limit: Limit,
+    most: u64,
     used: u64,
-    limit: u64,
     /// What the last growth added; taken back when the system could not give it.
     last: u64,
 }
 
 impl Quota {
-    fn new(what: &'static str, limit: u64) -> Self {
+    fn new(limit: Limit, most: u64) -> Self {
         Self {
-            what,
-            used: 0,
             limit,
+            most,
+            used: 0,
             last: 0,
         }
     }
 
-    fn grow(&mut self, current: usize, desired: usize) -> Result<(), Breach> {
+    /// Answers by how much it has grown.
+    fn grow(&mut self, current: usize, desired: usize) -> Result<u64, Refused> {
         let more = desired.saturating_sub(current) as u64;
         let asked = self.used.saturating_add(more);
-        if asked > self.limit {
-            return Err(Breach {
-                what: self.what,
-                asked,
+        if asked > self.most {
+            return Err(Refused {
                 limit: self.limit,
+                value: self.most,
+                asked: Some(asked),
             });
         }
         self.used = asked;
         self.last = more;
-        Ok(())
+        Ok(more)
     }
 
-    fn undo(&mut self) {
-        self.used = self.used.saturating_sub(std::mem::take(&mut self.last));
+    /// Answers how much was taken back.
+    fn undo(&mut self) -> u64 {
+        let last = std::mem::take(&mut self.last);
+        self.used = self.used.saturating_sub(last);
+        last
     }
 }
 
 impl Limiter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, meter: Meter) -> Self {
         Self {
-            memory: Quota::new("memory bytes", limits.memory_bytes),
-            elements: Quota::new("table elements", limits.table_elements.into()),
+            memory: Quota::new(Limit::Memory, limits.memory_bytes),
+            elements: Quota::new(Limit::TableElements, limits.table_elements.into()),
             instances: limits.instances as usize,
             tables: limits.tables as usize,
             memories: limits.memories as usize,
-            breach: None,
+            refused: None,
+            meter,
         }
     }
 
@@ -144,12 +166,26 @@ impl Limiter {
 
     /// Forgets an earlier refusal: a new call begins.
     pub(crate) fn begin(&mut self) {
-        self.breach = None;
+        self.refused = None;
     }
 
     /// The refusal that happened since [`Self::begin`].
-    pub(crate) fn breach(&self) -> Option<Breach> {
-        self.breach
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.refused
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        // An allocator tries again in other ways; one call is one breach.
+        if self.refused.map(|earlier| earlier.limit) != Some(refused.limit) {
+            self.meter.breach(refused.limit);
+        }
+        self.refused = Some(refused);
+    }
+}
+
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.meter.shrank(self.memory.used);
     }
 }
 
@@ -164,13 +200,19 @@ impl ResourceLimiter for Limiter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let granted = self.memory.grow(current, desired);
-        self.breach = granted.err().or(self.breach);
-        Ok(granted.is_ok())
+        match self.memory.grow(current, desired) {
+            Ok(more) => self.meter.grew(more, self.memory.used),
+            Err(refused) => {
+                self.refuse(refused);
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.memory.undo();
+        let less = self.memory.undo();
+        self.meter.shrank(less);
         tracing::warn!(error = %error, "the system refused memory to a plugin");
         Ok(())
     }
@@ -184,9 +226,11 @@ impl ResourceLimiter for Limiter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let granted = self.elements.grow(current, desired);
-        self.breach = granted.err().or(self.breach);
-        Ok(granted.is_ok())
+        if let Err(refused) = self.elements.grow(current, desired) {
+            self.refuse(refused);
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
@@ -217,35 +261,43 @@ mod tests {
             memory_bytes: 3 << 16,
             ..Limits::default()
         };
-        let mut limiter = Limiter::new(&limits);
+        let meter = Meter::default();
+        let mut limiter = Limiter::new(&limits, meter.clone());
         assert!(limiter.memory_growing(0, 2 << 16, None).unwrap());
         assert!(limiter.memory_growing(0, 1 << 16, None).unwrap());
         assert!(!limiter.memory_growing(1 << 16, 2 << 16, None).unwrap());
-        let breach = Breach {
-            what: "memory bytes",
-            asked: 4 << 16,
-            limit: 3 << 16,
+        let refused = Refused {
+            limit: Limit::Memory,
+            asked: Some(4 << 16),
+            value: 3 << 16,
         };
-        assert_eq!(limiter.breach(), Some(breach));
+        assert_eq!(limiter.refused(), Some(refused));
         limiter.begin();
-        assert_eq!(limiter.breach(), None);
+        assert_eq!(limiter.refused(), None);
         assert_eq!(limiter.memory_bytes(), 3 << 16);
+        assert_eq!(meter.read().memory_bytes, 3 << 16);
+        drop(limiter);
+        let usage = meter.read();
+        assert_eq!((usage.memory_bytes, usage.memory_peak_bytes), (0, 3 << 16));
+        assert_eq!(usage.breaches, [(Limit::Memory, 1)]);
     }
 
     #[test]
     fn a_growth_that_the_system_refused_is_not_counted() {
-        let mut limiter = Limiter::new(&Limits::default());
+        let meter = Meter::default();
+        let mut limiter = Limiter::new(&Limits::default(), meter.clone());
         assert!(limiter.memory_growing(0, 1 << 16, None).unwrap());
         limiter
             .memory_grow_failed(wasmtime::Error::msg("no memory"))
             .unwrap();
         assert_eq!(limiter.memory_bytes(), 0);
+        assert_eq!(meter.read().memory_bytes, 0);
     }
 
     #[test]
     fn a_module_own_maximum_is_not_our_limit() {
-        let mut limiter = Limiter::new(&Limits::default());
+        let mut limiter = Limiter::new(&Limits::default(), Meter::default());
         assert!(!limiter.memory_growing(0, 2 << 16, Some(1 << 16)).unwrap());
-        assert_eq!(limiter.breach(), None);
+        assert_eq!(limiter.refused(), None);
     }
 }

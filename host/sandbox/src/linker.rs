@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random};
 use wasmtime_wasi::random::WasiRandom;
 
 use crate::bindings::v0_1::rocketmq::connect as ours;
+use crate::files;
 use crate::state::State;
 
 /// Interfaces of our own package that a guest may import.
@@ -87,6 +88,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    files::count(&mut linker)?;
     Ok(linker)
 }
 
@@ -188,6 +190,7 @@ mod tests {
             &limits,
             &crate::Access::default(),
             crate::context::Context::Nobody,
+            crate::Meter::default(),
         )
         .unwrap();
         let mut store = wasmtime::Store::new(&engine, state);

@@ -4,14 +4,16 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::gate::{Dropped, Gate};
+use crate::limit::{Limit, Refused};
+use crate::limits::Limits;
+use crate::meter::Meter;
 use crate::text;
 
 /// Longest line that is logged, in bytes; a longer one is cut.
 const LINE_BYTES: usize = 4_096;
-/// How often dropped lines are reported.
-const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// How much of what was printed last is kept to explain a trap, in lines and in bytes a line.
 const LAST_LINES: usize = 4;
 const LAST_LINE_BYTES: usize = 512;
@@ -39,87 +41,64 @@ pub(crate) struct Who {
 #[derive(Debug)]
 pub(crate) struct PluginLog {
     who: Who,
+    lines_per_second: u32,
+    bytes_per_second: u32,
+    meter: Meter,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    bucket: Bucket,
+    gate: Gate,
     last: VecDeque<String>,
 }
 
-/// A token bucket that holds one second's worth of lines.
-#[derive(Debug)]
-struct Bucket {
-    rate: f64,
-    tokens: f64,
-    filled: Instant,
-    /// Lines dropped since the last report, and when that was: one report a second is enough.
-    dropped: u64,
-    reported: Instant,
-}
-
-impl Bucket {
-    fn new(rate: u32, now: Instant) -> Self {
-        let rate = f64::from(rate);
-        Self {
-            rate,
-            tokens: rate,
-            filled: now,
-            dropped: 0,
-            reported: now,
-        }
-    }
-
-    /// Takes a token. When there is one: how many dropped lines are to be reported now.
-    fn take(&mut self, now: Instant) -> Option<u64> {
-        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + elapsed * self.rate).min(self.rate);
-        self.filled = now;
-        if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
-            let due =
-                self.dropped > 0 && now.saturating_duration_since(self.reported) >= REPORT_EVERY;
-            if !due {
-                return Some(0);
-            }
-            self.reported = now;
-            Some(std::mem::take(&mut self.dropped))
-        } else {
-            self.dropped += 1;
-            None
-        }
-    }
-}
-
 impl PluginLog {
-    pub(crate) fn new(who: Who, lines_per_second: u32) -> Self {
-        let bucket = Bucket::new(lines_per_second, Instant::now());
+    pub(crate) fn new(who: Who, limits: &Limits, meter: Meter) -> Self {
+        let (lines, bytes) = (limits.log_lines_per_second, limits.log_bytes_per_second);
         Self {
             who,
+            lines_per_second: lines,
+            bytes_per_second: bytes,
+            meter,
             state: Mutex::new(State {
-                bucket,
+                gate: Gate::new(lines, bytes, Instant::now()),
                 last: VecDeque::new(),
             }),
         }
     }
 
+    /// On whose behalf lines are written.
+    pub(crate) fn who(&self) -> &Who {
+        &self.who
+    }
+
     /// Writes one line. `origin` is `log`, `stdout` or `stderr`.
     pub(crate) fn write(&self, level: Level, origin: &'static str, line: &str) {
-        let dropped = {
+        let bytes = line.len().min(LINE_BYTES);
+        let passed = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if origin == "stderr" {
                 state.remember(line);
             }
-            // Lines that nobody sees cost nothing, so they do not use up the limit either.
+            // Lines that nobody sees cost nothing, so they do not use up the limits either.
             if !level.is_seen() {
                 return;
             }
-            state.bucket.take(Instant::now())
+            state.gate.pass(Instant::now(), bytes)
         };
-        let Some(dropped) = dropped else { return };
-        if dropped > 0 {
-            self.report_dropped(dropped);
+        match passed {
+            Ok(dropped) => {
+                self.meter.logged(bytes as u64);
+                self.report(&dropped);
+            }
+            Err(held) => {
+                self.meter.dropped(bytes as u64);
+                if held.first {
+                    self.meter.breach(held.limit);
+                }
+                return;
+            }
         }
         emit(
             &self.who,
@@ -145,19 +124,28 @@ impl PluginLog {
         (!lines.is_empty()).then(|| lines.join(" | "))
     }
 
-    fn report_dropped(&self, dropped: u64) {
-        let line = format!("{dropped} lines were dropped: it wrote more than its limit a second");
-        emit(&self.who, Level::Warn, "log", &line);
+    fn report(&self, all: &[Dropped]) {
+        for Dropped { limit, lines } in all {
+            let value = match limit {
+                Limit::LogBytes => self.bytes_per_second,
+                _ => self.lines_per_second,
+            };
+            let refused = Refused {
+                limit: *limit,
+                value: value.into(),
+                asked: None,
+            };
+            let line = format!("{lines} lines were dropped: {}", refused.to(&self.who));
+            emit(&self.who, Level::Warn, "log", &line);
+        }
     }
 }
 
 impl Drop for PluginLog {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let dropped = state.bucket.dropped;
-        if dropped > 0 {
-            self.report_dropped(dropped);
-        }
+        let dropped = state.gate.dropped();
+        self.report(&dropped);
     }
 }
 
@@ -214,26 +202,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bucket_lets_its_rate_through_and_counts_the_rest() {
-        let start = Instant::now();
-        let mut bucket = Bucket::new(10, start);
-        let passed = (0..25).filter(|_| bucket.take(start).is_some()).count();
-        assert_eq!(passed, 10);
-        assert_eq!(bucket.take(start + Duration::from_millis(500)), Some(0));
-        let later = start + Duration::from_secs(60);
-        assert_eq!(bucket.take(later), Some(15));
-        let passed = (0..100).filter(|_| bucket.take(later).is_some()).count();
-        assert_eq!(passed, 9);
-    }
-
-    #[test]
     fn the_last_words_are_bounded_and_of_the_present_call() {
         let who = Who {
             plugin: "p".into(),
             connector: "c".into(),
             task: 0,
         };
-        let log = PluginLog::new(who, 1);
+        let log = PluginLog::new(who, &Limits::default(), Meter::default());
         for number in 0..100 {
             log.write(
                 Level::Warn,

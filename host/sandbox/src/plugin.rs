@@ -17,6 +17,7 @@ use crate::engine::Shared;
 use crate::error::CallError;
 use crate::limits::Limits;
 use crate::log::Who;
+use crate::meter::Meter;
 use crate::sink::SinkInstance;
 use crate::source::SourceInstance;
 use crate::state::State;
@@ -65,6 +66,8 @@ pub struct TaskScope {
     pub limits: Limits,
     /// What it may touch.
     pub access: Access,
+    /// Counts what it uses; the same one for all instances of a task.
+    pub meter: Meter,
 }
 
 impl Roles {
@@ -136,6 +139,11 @@ impl Plugin {
     /// What it says of itself.
     pub fn description(&self) -> &Description {
         &self.inner.description
+    }
+
+    /// Bytes that may come out of one call where the limits name none.
+    pub fn hostcall_bytes(&self) -> u64 {
+        self.inner.origin.hostcall_bytes
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -222,6 +230,7 @@ impl Plugin {
             limits,
             access,
             context: Context::Nobody,
+            meter: Meter::default(),
         };
         let roles = &self.inner.roles;
         let load = |store: &mut Store<State>, at: &Instance| {
@@ -242,6 +251,7 @@ impl Plugin {
             task,
             limits,
             access,
+            meter,
         } = scope;
         let who = Who {
             plugin: Arc::clone(self.name()),
@@ -253,6 +263,7 @@ impl Plugin {
             limits: &limits,
             access: &access,
             context,
+            meter,
         };
         Guest::new(&self.inner.origin, birth, load).await
     }

@@ -8,8 +8,10 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::access::Access;
 use crate::context::Context;
+use crate::files::OpenFiles;
 use crate::limits::{Limiter, Limits};
 use crate::log::{PluginLog, Who};
+use crate::meter::Meter;
 use crate::stdio::Lines;
 
 /// Data of one store.
@@ -18,7 +20,9 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) limiter: Limiter,
     pub(crate) slices: Slices,
+    pub(crate) files: OpenFiles,
     pub(crate) log: Arc<PluginLog>,
+    pub(crate) meter: Meter,
     pub(crate) context: Context,
 }
 
@@ -54,8 +58,9 @@ impl State {
         limits: &Limits,
         access: &Access,
         context: Context,
+        meter: Meter,
     ) -> std::io::Result<Self> {
-        let log = Arc::new(PluginLog::new(who, limits.log_lines_per_second));
+        let log = Arc::new(PluginLog::new(who, limits, meter.clone()));
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(Lines::stdout(&log))
             .stderr(Lines::stderr(&log))
@@ -77,9 +82,11 @@ impl State {
         Ok(Self {
             wasi: wasi.build(),
             table,
-            limiter: Limiter::new(limits),
+            limiter: Limiter::new(limits, meter.clone()),
             slices: Slices::default(),
+            files: OpenFiles::new(limits.open_files, meter.clone()),
             log,
+            meter,
             context,
         })
     }
@@ -146,8 +153,14 @@ mod tests {
             connector: "".into(),
             task: 0,
         };
-        let state =
-            State::new(who, &Limits::default(), &Access::default(), Context::Nobody).unwrap();
+        let state = State::new(
+            who,
+            &Limits::default(),
+            &Access::default(),
+            Context::Nobody,
+            Meter::default(),
+        )
+        .unwrap();
         let mut store = wasmtime::Store::new(&engine, state);
         store.set_epoch_deadline(1_000);
         let instance = pre.instantiate_async(&mut store).await.unwrap();

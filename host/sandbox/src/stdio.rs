@@ -137,7 +137,8 @@ mod tests {
                 connector: "c".into(),
                 task: 0,
             },
-            1_000,
+            &crate::Limits::default(),
+            crate::Meter::default(),
         ))
     }
 

@@ -21,6 +21,7 @@ mod envelope;
 mod error;
 mod guard;
 mod health;
+mod metrics;
 mod plugins;
 mod routes;
 mod serve;
@@ -28,6 +29,7 @@ mod shapes;
 mod swaps;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -5,6 +5,7 @@
 //! those for what does not exist.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -16,7 +17,7 @@ use connect_runtime::Worker;
 
 use crate::error::Refusal;
 use crate::guard::{self, Guard};
-use crate::{ServerSettings, cluster, connectors, health, plugins};
+use crate::{ServerSettings, cluster, connectors, health, metrics, plugins};
 
 /// All routes of a worker.
 pub(crate) fn routes(worker: Worker, settings: &ServerSettings) -> Router {
@@ -50,6 +51,9 @@ pub(crate) fn routes(worker: Worker, settings: &ServerSettings) -> Router {
     );
     let reading = route(reading, "/health/live", get(health::live));
     let reading = route(reading, "/health/ready", get(health::ready));
+    let begun = Instant::now();
+    let show = get(move |worker| metrics::show(worker, begun));
+    let reading = route(reading, "/metrics", show);
 
     let changing = Router::new();
     let changing = route(

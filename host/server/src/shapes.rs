@@ -10,6 +10,7 @@ use connect_sandbox::Role;
 use serde::Serialize;
 
 use crate::swaps;
+use crate::usage::{Usage, usage};
 
 /// An entry of `/connectors/list`.
 #[derive(Serialize)]
@@ -51,6 +52,9 @@ pub(crate) struct TaskStatus<'a> {
     trace: Option<&'a str>,
     worker_id: &'a str,
     id: u32,
+    /// Not of the Java project, whose clients pass over what they do not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage<'a>>,
 }
 
 /// `/connectors/{name}/config`.
@@ -124,8 +128,12 @@ pub(crate) struct PluginMore<'a> {
 
 /// Everything about one connector.
 pub(crate) fn listed(info: &ConnectorInfo) -> Listed<'_> {
+    let mut status = status(info);
+    for task in &mut status.tasks {
+        task.usage = None;
+    }
     Listed {
-        status: status(info),
+        status,
         info: self::info(info),
     }
 }
@@ -158,6 +166,7 @@ pub(crate) fn task_status<'a>(info: &'a ConnectorInfo, task: &'a TaskInfo) -> Ta
         trace: task.reason.as_deref(),
         worker_id: &info.worker_id,
         id: task.id,
+        usage: usage(&task.usage),
     }
 }
 
@@ -273,6 +282,7 @@ mod tests {
                 state: State::Failed,
                 reason: Some("disk full".into()),
                 config,
+                usage: connect_runtime::TaskUsage::default(),
             }],
             plugins: Vec::new(),
             change: None,

@@ -130,6 +130,18 @@ async fn ask(
     }
 }
 
+#[tokio::test]
+async fn metrics_are_in_the_form_that_they_claim() {
+    let running = start().await;
+    let answer = running.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(answer.header("content-type"), Some(form));
+    assert!(answer.body.contains("connect_worker_uptime_seconds "));
+    assert!(answer.body.ends_with("# EOF\n"));
+    running.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_worker_answers_as_the_java_project() {
     let server = start().await;

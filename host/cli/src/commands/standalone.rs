@@ -11,8 +11,8 @@ use crate::signals::Signals;
 use anyhow::{Context as _, anyhow};
 use connect_broker::{BrokerError, RocketMq, RocketMqSettings};
 use connect_broker_embedded::{EmbeddedBroker, EmbeddedSettings};
-use connect_plugins::{Registry, Watch};
-use connect_runtime::{Dependencies, Worker, WorkerSettings};
+use connect_plugins::{Catalogue, Registry, Watch};
+use connect_runtime::{Dependencies, LimitLevels, Worker, WorkerSettings};
 use connect_sandbox::{Sandbox, SandboxSettings};
 use connect_server::{Server, ServerSettings};
 use connect_store::Store;
@@ -164,7 +164,8 @@ async fn plugins(
                 .unwrap_or_else(|| settings.directory.join("code")),
         ),
         max_component_bytes: settings.plugin_bytes,
-        defaults: settings.limits.clone(),
+        defaults: settings.limits.worker.clone(),
+        plugins: settings.limits.plugins.clone(),
         ..SandboxSettings::default()
     })?;
     let directories: Vec<PathBuf> = settings.plugins.clone();
@@ -190,10 +191,11 @@ async fn plugins(
         // with its causes: the reason is what someone who put the file there needs
         tracing::error!("plugins: {}", Failure::from(problem).text());
     }
-    tracing::info!(
-        plugins = registry.catalogue().list().len(),
-        "plugins loaded"
-    );
+    let catalogue = registry.catalogue();
+    tracing::info!(plugins = catalogue.list().len(), "plugins loaded");
+    for name in unknown(&settings.limits, &catalogue) {
+        tracing::warn!("configuration: there is no plugin for [limits.plugin.\"{name}\"]");
+    }
     Ok((registry, watch))
 }
 
@@ -206,6 +208,17 @@ async fn follow(watch: Watch, worker: Worker) {
             return;
         }
     }
+}
+
+/// Plugins that have limits of their own but are not there.
+fn unknown<'a>(limits: &'a LimitLevels, catalogue: &Catalogue) -> Vec<&'a str> {
+    let listed = catalogue.list();
+    let is_known = |name: &str| {
+        let mut listed = listed.iter();
+        listed.any(|it| it.plugin.description().name == name)
+    };
+    let names = limits.plugins.keys().map(String::as_str);
+    names.filter(|name| !is_known(name)).collect()
 }
 
 async fn broker(

@@ -241,6 +241,37 @@ impl<'d, 'i> Section<'d, 'i> {
         tables
     }
 
+    /// The tables in this one, each under a name of the user's choice.
+    pub(crate) fn named(self) -> Vec<(String, Section<'d, 'i>)> {
+        let mut named = Vec::new();
+        for (name, value) in self.table.into_iter().flat_map(|table| table.iter()) {
+            let name = name.get_ref().as_ref();
+            let shown = format!("\"{}\"", printable(name));
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let section = self.below(&shown, Some(value), Some(table));
+                    named.push((name.to_owned(), section));
+                }
+                other => {
+                    let text = format!(
+                        "`{}`: expected a table [{0}], found {}",
+                        self.name(&shown),
+                        kind(other)
+                    );
+                    let line = self.document.line(value.span().start);
+                    self.document.report.add(Some(line), text);
+                }
+            }
+        }
+        named
+    }
+
+    /// Notes that this table cannot be used.
+    pub(crate) fn refuse(&self, why: impl std::fmt::Display) {
+        let text = format!("`{}`: {why}", self.path);
+        self.document.report.add(self.line, text);
+    }
+
     fn below(
         &self,
         key: &str,

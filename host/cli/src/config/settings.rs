@@ -2,8 +2,8 @@
 //!
 //! Holds secrets (the access keys of a cluster): must never be printed as a whole.
 
-use connect_runtime::{ConverterDefault, Reload, Restart, Tuning};
-use connect_sandbox::{Grant, Limits};
+use connect_runtime::{ConverterDefault, LimitLevels, Reload, Restart, Tuning};
+use connect_sandbox::Grant;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     pub(crate) broker: BrokerSettings,
     pub(crate) key_converter: ConverterDefault,
     pub(crate) value_converter: ConverterDefault,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitLevels,
     pub(crate) grants: Vec<Grant>,
     pub(crate) tuning: Tuning,
     pub(crate) restart: Restart,
@@ -111,7 +111,7 @@ impl Default for Settings {
             broker: BrokerSettings::Remote(Remote::default()),
             key_converter: ConverterDefault::default(),
             value_converter: ConverterDefault::default(),
-            limits: Limits::default(),
+            limits: LimitLevels::default(),
             grants: Vec::new(),
             tuning: Tuning::default(),
             restart: Restart::default(),

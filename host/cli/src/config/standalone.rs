@@ -2,13 +2,14 @@
 //!
 //! `conf/standalone.toml` explains each key to people; a test holds the two together.
 
+use super::limits;
 use super::section::{Document, Section};
 use super::settings::{
     BROKER_PORT, BrokerSettings, Embedded, NAMESRV_PORT, ReloadSettings, Remote, Settings,
     check_id, check_namesrv,
 };
 use connect_runtime::{ConverterDefault, Restart, Tuning};
-use connect_sandbox::{Grant, Limits};
+use connect_sandbox::Grant;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -33,7 +34,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Settings, String> {
     rest(root.section("rest"), &mut settings);
     settings.broker = broker(root.section("broker"));
     converters(root.section("converter"), &mut settings);
-    settings.limits = limits(root.section("limits"));
+    settings.limits = limits::read(root.section("limits"));
     settings.tuning = delivery(root.section("delivery"));
     settings.restart = restart(root.section("restart"));
     settings.reload = reload(root.section("reload"));
@@ -206,53 +207,6 @@ fn converter(
             None
         }
     }
-}
-
-fn limits(mut section: Section<'_, '_>) -> Limits {
-    let mut limits = Limits::default();
-    let table = &mut section;
-    set(
-        &mut limits.memory_bytes,
-        table.number("memory-bytes", 1 << 16..=4_u64 << 30),
-    );
-    set(
-        &mut limits.table_elements,
-        table.number("table-elements", 1..=100_000_000_u32),
-    );
-    set(
-        &mut limits.instances,
-        table.number("instances", 1..=100_000_u32),
-    );
-    set(&mut limits.tables, table.number("tables", 1..=100_000_u32));
-    set(
-        &mut limits.memories,
-        table.number("memories", 1..=1_000_u32),
-    );
-    set(
-        &mut limits.handles,
-        table.number("handles", 1..=100_000_000_u32),
-    );
-    set(
-        &mut limits.call_cpu,
-        table.milliseconds("call-cpu-ms", 1..=HOUR),
-    );
-    set(
-        &mut limits.call_wall,
-        table.milliseconds("call-wall-ms", 1..=DAY),
-    );
-    if let Some(bytes) = table.number("hostcall-bytes", 1 << 16..=4_u64 << 30) {
-        limits.hostcall_bytes = Some(bytes);
-    }
-    set(
-        &mut limits.log_lines_per_second,
-        table.number("log-lines-per-second", 0..=1_000_000_u32),
-    );
-    set(
-        &mut limits.random_bytes,
-        table.number("random-bytes", 1..=1_u64 << 30),
-    );
-    section.finish();
-    limits
 }
 
 fn delivery(mut section: Section<'_, '_>) -> Tuning {

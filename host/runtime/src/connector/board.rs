@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::Plan;
 use crate::delivery::Report;
+use crate::metrics::{ConnectorMetrics, TaskUsage};
 use crate::spec::{Spec, keys};
 use crate::status::{
     ConnectorInfo, Pause, PluginChange, PluginInUse, REDACTED, State, SwapOutcome, SwapRecord,
@@ -27,6 +28,8 @@ pub(crate) struct Board {
     watched: AtomicBool,
     /// How long each task stood still at its last change of plugins.
     pauses: Mutex<Vec<Option<Pause>>>,
+    /// What its tasks have used, by number.
+    pub(crate) metrics: ConnectorMetrics,
 }
 
 /// Changes of plugins that are kept.
@@ -58,11 +61,16 @@ impl Board {
             progress: Notify::new(),
             watched: AtomicBool::new(false),
             pauses: Mutex::default(),
+            metrics: ConnectorMetrics::default(),
         }
     }
 
     pub(crate) fn read(&self) -> ConnectorInfo {
-        self.with(|info| info.clone())
+        let mut info = self.with(|info| info.clone());
+        for task in &mut info.tasks {
+            task.usage = self.metrics.task(task.id).read();
+        }
+        info
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut ConnectorInfo) -> T) -> T {
@@ -104,6 +112,7 @@ impl Board {
                 state: State::Unassigned,
                 reason: None,
                 config: redacted(&config, secret),
+                usage: TaskUsage::default(),
             }
         });
         self.with(|info| {
@@ -171,6 +180,9 @@ impl Board {
 
     /// The state of one task.
     pub(crate) fn task(&self, id: u32, state: State, reason: Option<String>) {
+        if state == State::Failed {
+            self.metrics.task(id).failed();
+        }
         self.with(|info| {
             if let Some(task) = info.tasks.iter_mut().find(|task| task.id == id) {
                 task.state = state;

@@ -330,7 +330,11 @@ impl Supervisor {
                 access,
                 sink_access,
                 sink_settings,
-                limits: self.shared.settings.limits.clone(),
+                metrics: self.board.metrics.starts(
+                    number,
+                    &slot.plan.spec,
+                    &self.shared.settings.limits,
+                ),
                 tuning: self.shared.settings.tuning.clone(),
                 broker: self.shared.deps.broker.clone(),
                 store: self.shared.deps.store.clone(),
@@ -419,7 +423,7 @@ impl Supervisor {
             ),
         };
         // a call that hangs until its limit is no sign of health
-        if ran >= restart.healthy + self.shared.settings.limits.call_wall {
+        if ran >= restart.healthy + self.shared.settings.limits.longest_call(&self.spec) {
             slot.failures = 0;
             slot.suspicions = 0;
             slot.careful.clear();

@@ -207,6 +207,8 @@ impl Job<'_> {
             } else {
                 polled.wait
             };
+            let (records, bytes) = (polled.batch.len(), polled.batch.bytes());
+            self.ctx.metrics.took(records, bytes);
             if !polled.batch.is_empty()
                 && let Some(stopwatch) = self.stopwatch.take()
             {
@@ -215,6 +217,7 @@ impl Job<'_> {
             if !self.deliver(polled).await? {
                 return Ok(self.exchange.take());
             }
+            self.ctx.metrics.durable_but(0);
             if !wait.is_zero() {
                 tokio::select! {
                     stopped = self.ctx.stopped_within(wait) => if stopped {

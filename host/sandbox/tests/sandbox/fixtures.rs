@@ -10,8 +10,8 @@ use bytes::Bytes;
 use connect_record::{Queue, QueueOffset, ResumePoint};
 use connect_rows::{Builder, Parts};
 use connect_sandbox::{
-    Access, CallError, Limits, Plugin, Polled, ResumeAnswer, Sandbox, SandboxSettings, SinkContext,
-    SinkInstance, SourceContext, SourceInstance, TaskScope,
+    Access, CallError, Limits, Meter, Plugin, Polled, ResumeAnswer, Sandbox, SandboxSettings,
+    SinkContext, SinkInstance, SourceContext, SourceInstance, TaskScope,
 };
 use futures::future::BoxFuture;
 
@@ -80,6 +80,7 @@ pub(crate) fn scope(limits: Limits) -> TaskScope {
         task: 0,
         limits,
         access: Access::default(),
+        meter: Meter::default(),
     }
 }
 

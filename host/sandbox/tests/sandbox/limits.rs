@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use connect_sandbox::{CallError, Limits, SourceInstance};
+use connect_sandbox::{CallError, Grant, Grants, Limit, Limits, SourceInstance, TaskScope};
 use tracing::span;
 
 use crate::fixtures::{Stored, plugin, poll, scope, settings, short, source, values};
@@ -13,9 +13,14 @@ async fn more_bytes_than_the_limit_never_reach_the_host() {
     let mut source = source("too-much-source", &[("what", "arena")]).await;
     let error = poll(&mut source).await.unwrap_err();
     assert!(
-        matches!(error, CallError::Answer { .. })
-            && error.to_string().contains("more data at once"),
+        matches!(error, CallError::Limit { call: "poll", .. }),
         "{error:?}"
+    );
+    let breach = error.breach().unwrap();
+    // None was set, and twice the largest batch is the default.
+    assert_eq!(
+        (breach.limit, breach.value),
+        (Limit::HostcallBytes, 16 << 20)
     );
 }
 
@@ -43,11 +48,13 @@ async fn memory_beyond_the_limit_is_named_as_that_slowly_or_at_once() {
             polled = poll(&mut source).await;
         }
         let error = polled.unwrap_err();
-        let CallError::Memory { limit, asked, .. } = error else {
-            panic!("{error:?}")
-        };
-        assert!(limit == 32 << 20 && asked > limit);
-        assert!(error.to_string().contains("the limit is 32 MiB"), "{error}");
+        assert!(matches!(error, CallError::Memory { .. }), "{error:?}");
+        let breach = error.breach().unwrap();
+        assert!(breach.value == 32 << 20 && breach.asked > Some(breach.value));
+        let words = "the limit `memory-bytes` is 33554432 (32 MiB), ";
+        assert!(error.to_string().contains(words), "{error}");
+        let place = "[limits.plugin.\"memory-bomb\"] or [limits.connector.\"test\"]";
+        assert!(error.to_string().ends_with(place), "{error}");
         assert!(source.memory_bytes() <= 32 << 20);
     }
 }
@@ -100,13 +107,12 @@ async fn handles_end_at_the_limit_and_are_given_back_with_the_instance() {
             assert_eq!(values(&poll(&mut source).await.unwrap()), [held]);
         }
         let error = poll(&mut source).await.unwrap_err();
-        let CallError::Trap {
-            call: "poll", trap, ..
-        } = &error
-        else {
-            panic!("{error:?}")
-        };
-        assert_eq!(trap, "more handles than the limit of 100");
+        assert!(
+            matches!(error, CallError::Limit { call: "poll", .. }),
+            "{error:?}"
+        );
+        let breach = error.breach().unwrap();
+        assert_eq!((breach.limit, breach.value), (Limit::Handles, 100));
         assert!(error.poisoned());
     }
 }
@@ -123,17 +129,62 @@ async fn random_bytes_have_a_limit_per_request() {
     }
     let mut source = greedy("random", "1001", limits).await;
     let error = poll(&mut source).await.unwrap_err();
-    let CallError::Trap {
-        call: "poll", trap, ..
-    } = &error
-    else {
-        panic!("{error:?}")
-    };
     assert!(
-        trap.contains("1001") && trap.contains("limit 1000"),
-        "{trap}"
+        matches!(error, CallError::Limit { call: "poll", .. }),
+        "{error:?}"
     );
+    let words = "the limit `random-bytes` is 1000, 1001 was asked for";
+    assert!(error.to_string().contains(words), "{error}");
     assert!(error.poisoned());
+}
+
+#[tokio::test]
+async fn only_so_many_files_are_open_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    let file = folder.join("file.txt");
+    std::fs::write(&file, "content").unwrap();
+    let plugin = plugin("greedy-source").await;
+    let given = [
+        ("what", "files"),
+        ("step", "20"),
+        ("directory", folder.to_str().unwrap()),
+        ("path", file.to_str().unwrap()),
+    ];
+    let given = settings(&plugin, &given);
+    let grant = Grant {
+        plugin: "greedy-source".into(),
+        read_directory: vec![folder.clone()],
+        ..Grant::default()
+    };
+    let needs = plugin.needs(&given).await.unwrap();
+    let limits = Limits {
+        open_files: 32,
+        ..short()
+    };
+    let scope = TaskScope {
+        access: Grants::from(vec![grant])
+            .allow("greedy-source", &needs)
+            .unwrap(),
+        ..scope(limits)
+    };
+    let meter = scope.meter.clone();
+    let context = Arc::new(Stored::default());
+    let mut source = plugin.source(scope, context).await.unwrap();
+    source.open(&given).await.unwrap();
+    // Half of them are closed before the next are opened.
+    for held in [20, 30] {
+        let polled = poll(&mut source).await.unwrap();
+        assert_eq!(values(&polled), [held.to_string()]);
+        assert_eq!(meter.read().open_files, held);
+    }
+    let error = poll(&mut source).await.unwrap_err();
+    let words = "the limit `open-files` is 32, 33 was asked for";
+    assert!(error.to_string().contains(words), "{error}");
+    assert!(matches!(error, CallError::Limit { .. }), "{error:?}");
+    assert_eq!(meter.read().breaches, [(Limit::OpenFiles, 1)]);
+    drop(source);
+    assert_eq!(meter.read().open_files, 0);
 }
 
 /// Counts what goes to the log of plugins.
@@ -162,11 +213,13 @@ async fn a_flood_of_lines_is_held_back_and_the_call_succeeds() {
         log_lines_per_second: 100,
         ..Limits::default()
     };
+    let scope = scope(limits);
+    let meter = scope.meter.clone();
     let lines = Arc::new(AtomicUsize::new(0));
     let guard = tracing::subscriber::set_default(Counting(Arc::clone(&lines)));
     let started = std::time::Instant::now();
     let mut source = plugin
-        .source(scope(limits), Arc::new(Stored::default()))
+        .source(scope, Arc::new(Stored::default()))
         .await
         .unwrap();
     source
@@ -182,5 +235,41 @@ async fn a_flood_of_lines_is_held_back_and_the_call_succeeds() {
     assert!(
         (100..=100 + seconds * 101 + 1).contains(&lines),
         "{lines} lines in {seconds} s"
+    );
+    let usage = meter.read();
+    assert_eq!(usage.log_lines + usage.log_lines_dropped, 30_000);
+    assert_eq!(usage.log_bytes + usage.log_bytes_dropped, 3_000_000);
+    assert!(
+        usage.log_lines <= lines as u64 && usage.log_lines >= 100,
+        "{usage:?}"
+    );
+    assert!(
+        matches!(usage.breaches[..], [(Limit::LogLines, 1..)]),
+        "{usage:?}"
+    );
+}
+
+#[tokio::test]
+async fn bytes_of_the_log_have_a_limit_of_their_own() {
+    let plugin = plugin("log-flood").await;
+    let limits = Limits {
+        log_bytes_per_second: 10_000,
+        ..Limits::default()
+    };
+    let scope = scope(limits);
+    let meter = scope.meter.clone();
+    let lines = Arc::new(AtomicUsize::new(0));
+    let _guard = tracing::subscriber::set_default(Counting(Arc::clone(&lines)));
+    let context = Arc::new(Stored::default());
+    let mut source = plugin.source(scope, context).await.unwrap();
+    let given = settings(&plugin, &[("lines", "100"), ("bytes", "1000")]);
+    source.open(&given).await.unwrap();
+    poll(&mut source).await.unwrap();
+    let usage = meter.read();
+    assert_eq!(usage.log_bytes + usage.log_bytes_dropped, 300_000);
+    assert!((10_000..150_000).contains(&usage.log_bytes), "{usage:?}");
+    assert!(
+        matches!(usage.breaches[..], [(Limit::LogBytes, 1..)]),
+        "{usage:?}"
     );
 }

@@ -16,6 +16,7 @@ mod faults;
 mod fixtures;
 mod limits;
 mod load;
+mod meter;
 mod sink;
 mod source;
 mod transform;

@@ -1,9 +1,13 @@
 //! Asks the host for more and more of one thing with each poll: `what=handles` opens `step` of them
-//! and keeps them, `what=random` takes `step` random bytes at once. Emits how much that was.
+//! and keeps them, `what=random` takes `step` random bytes at once, `what=files` opens the file `path`
+//! `step` times, and half of them are let go with the next poll. Emits how much that was.
 #![allow(unsafe_code, reason = "generated code")]
 
+use std::fs::File;
+
 use connect_sdk::{
-    Batch, Connector, Description, Next, OptionSpec, Result, Settings, Source, SourceContext,
+    Batch, Connector, Description, Failure, Need, Next, OptionSpec, Result, Settings, Source,
+    SourceContext,
 };
 
 // The standard library lets nobody hold a handle without a directory, nor choose how many random
@@ -37,9 +41,10 @@ use wasi::clocks::monotonic_clock::{Pollable, subscribe_duration};
 use wasi::random::random::get_random_bytes;
 
 struct Greedy {
-    random: bool,
+    settings: Settings,
     step: u64,
     held: Vec<Pollable>,
+    files: Vec<File>,
 }
 
 impl Connector for Greedy {
@@ -48,31 +53,50 @@ impl Connector for Greedy {
             .option(
                 OptionSpec::text("what")
                     .default("handles")
-                    .allowed(["handles", "random"]),
+                    .allowed(["handles", "random", "files"]),
             )
+            .option(OptionSpec::text("directory").doc("where `path` is"))
+            .option(OptionSpec::text("path"))
             .option(
                 OptionSpec::integer("step")
                     .default(1)
                     .doc("how much a poll"),
             )
     }
+
+    fn needs(settings: &Settings) -> Vec<Need> {
+        let directory = settings.get("directory").map(Need::read_directory);
+        directory.into_iter().collect()
+    }
 }
 
 impl Source for Greedy {
     fn open(settings: &Settings, _: SourceContext) -> Result<Self> {
         Ok(Self {
-            random: settings.text("what")? == "random",
+            settings: settings.clone(),
             step: settings.parsed("step", "a number")?,
             held: Vec::new(),
+            files: Vec::new(),
         })
     }
 
     fn poll(&mut self, batch: &mut Batch) -> Result<Next> {
-        let got = if self.random {
-            get_random_bytes(self.step).len()
-        } else {
-            self.held.extend((0..self.step).map(subscribe_duration));
-            self.held.len()
+        let got = match self.settings.text("what")? {
+            "random" => get_random_bytes(self.step).len(),
+            "files" => {
+                self.files.truncate(self.files.len() / 2);
+                let path = self.settings.text("path")?;
+                for _ in 0..self.step {
+                    let file = File::open(path);
+                    let file = file.map_err(|error| Failure::Fatal(error.to_string()))?;
+                    self.files.push(file);
+                }
+                self.files.len()
+            }
+            _ => {
+                self.held.extend((0..self.step).map(subscribe_duration));
+                self.held.len()
+            }
         };
         batch
             .add()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connect_record::{Queue, QueueOffset};
-use connect_sandbox::{Access, CallError, Plugin, SinkContext, TaskScope};
+use connect_sandbox::{Access, CallError, Plugin, Role, SinkContext};
 
 use crate::delivery::{TaskContext, TaskError};
 use crate::guest::{Failed, SinkGuest};
@@ -73,12 +73,7 @@ pub(crate) async fn open(
     desk.with(|wishes| {
         wishes.assignment = queues.iter().map(|offset| offset.queue.clone()).collect()
     });
-    let scope = TaskScope {
-        connector: ctx.spec.name.to_string(),
-        task: ctx.task,
-        limits: ctx.limits.clone(),
-        access,
-    };
+    let scope = ctx.scope(Role::Sink, access);
     let plugin = plugin.clone();
     let made = ctx
         .guests

@@ -64,6 +64,7 @@ impl Job<'_> {
             failpoint::pass(Point::FlushOffset);
             self.commit(ends).await?;
         }
+        self.ctx.metrics.durable_but(self.in_flight());
         self.wish().await?;
         for rejection in late {
             let place = format!(

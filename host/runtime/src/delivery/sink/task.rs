@@ -212,6 +212,9 @@ impl Job<'_> {
             if self.refresh_due <= now {
                 self.refresh().await?;
             }
+            if self.is_crowded().await? {
+                continue;
+            }
             match gather(self.ctx, &self.hands.seats, self.hands.turn, &self.careful) {
                 Gathered::Chunk(chunk) => {
                     self.hands.turn = (self.hands.turn + 1) % self.hands.seats.len().max(1);
@@ -374,6 +377,7 @@ impl Job<'_> {
                 seat.taken(*count);
             }
         }
+        self.ctx.metrics.took(origins.len(), parts.arena.len());
         self.unflushed += origins.len() as u64;
         let interval = self.flush_interval();
         self.flush_due

@@ -32,6 +32,8 @@ impl Parcel {
 /// How a flight ended.
 pub(crate) struct Landed {
     pub(crate) confirmed: Vec<Ticket>,
+    /// Bytes of the messages that are not waiting any more.
+    pub(crate) bytes: usize,
     /// A message the broker will never take, and why. Everything behind it in its queue is held.
     pub(crate) refused: Option<(Ticket, BrokerError)>,
 }
@@ -147,16 +149,19 @@ impl Lanes {
             return std::future::pending().await;
         };
         let left: usize = flight.left.iter().map(Parcel::size).sum();
-        self.bytes = self.bytes.saturating_sub(flight.bytes.saturating_sub(left));
+        let gone = flight.bytes.saturating_sub(left);
+        self.bytes = self.bytes.saturating_sub(gone);
+        let mut landed = flight.landed;
+        landed.bytes = gone;
         if let Some(lane) = self.lanes.get_mut(&flight.queue) {
             lane.flying = false;
-            lane.held |= flight.landed.refused.is_some()
+            lane.held |= landed.refused.is_some()
                 || (self.give_up.is_cancelled() && !flight.left.is_empty());
             for parcel in flight.left.into_iter().rev() {
                 lane.waiting.push_front(parcel);
             }
         }
-        flight.landed
+        landed
     }
 
     /// Lets all queues go on after a refused message was dealt with.
@@ -213,6 +218,7 @@ impl Courier {
     async fn fly(self, queue: Queue, mut parcels: Vec<Parcel>, bytes: usize) -> Flight {
         let mut landed = Landed {
             confirmed: Vec::new(),
+            bytes: 0,
             refused: None,
         };
         match self.send(&queue, &parcels).await {

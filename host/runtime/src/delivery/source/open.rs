@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connect_sandbox::{CallError, TaskScope};
+use connect_sandbox::{CallError, Role};
 
 use super::resume::StoredPoints;
 use crate::delivery::{TaskContext, TaskError};
@@ -16,12 +16,7 @@ pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskE
         connector: ctx.spec.name.clone(),
         report: ctx.report.clone(),
     });
-    let scope = TaskScope {
-        connector: ctx.spec.name.to_string(),
-        task: ctx.task,
-        limits: ctx.limits.clone(),
-        access: ctx.access.clone(),
-    };
+    let scope = ctx.scope(Role::Source, ctx.access.clone());
     let plugin = ctx.spec.plugin.clone();
     let made = ctx
         .guests

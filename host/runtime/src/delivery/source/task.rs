@@ -260,6 +260,7 @@ impl<'a> Job<'a> {
         !self.hands.lanes.troubled()
             && self.hands.lanes.bytes()
                 < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
+            && self.ctx.may_take(self.tracker.open() as u64)
     }
 
     fn begin_poll(&mut self) {
@@ -349,12 +350,15 @@ impl<'a> Job<'a> {
     }
 
     fn landed(&mut self, landed: Landed) -> Result<(), TaskError> {
-        if !landed.confirmed.is_empty() {
+        let confirmed = landed.confirmed.len();
+        if confirmed > 0 {
             self.confirmed = Instant::now();
         }
         for ticket in landed.confirmed {
             self.tracker.confirm(ticket);
         }
+        let open = self.tracker.open();
+        self.ctx.metrics.gave(confirmed, landed.bytes, open);
         let Some((ticket, source)) = landed.refused else {
             return Ok(());
         };
@@ -399,6 +403,8 @@ impl<'a> Job<'a> {
         let empty = polled.batch.is_empty() && polled.points.is_empty() && polled.forget.is_empty();
         let least = if empty { SHORTEST_WAIT } else { Duration::ZERO };
         self.next_poll = Instant::now() + polled.wait.max(least);
+        let (records, bytes) = (polled.batch.len(), polled.batch.bytes());
+        self.ctx.metrics.took(records, bytes);
         let number = self.tracker.begin();
         self.hands.dispatch.enter(
             self.ctx,

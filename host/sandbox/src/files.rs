@@ -1,0 +1,146 @@
+//! The files a guest holds open. Each is a descriptor of the worker's process, of which there are few
+//! hundred for all plugins together, so they are counted apart from other handles. Counted is what is
+//! really open: a stream keeps its file open when the guest has long let go of the descriptor.
+
+use std::fs::File;
+use std::sync::{Arc, Weak};
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, ErrorCode, Host as _, HostDescriptor as _, OpenFlags, PathFlags,
+};
+
+use crate::limit::{Limit, Refused};
+use crate::meter::Meter;
+use crate::state::State;
+
+/// The interface as `wasmtime_wasi` links it; a test notices when its version has changed.
+const TYPES: &str = "wasi:filesystem/types@0.2.12";
+
+/// Files that were opened by one instance and are not closed yet.
+#[derive(Debug)]
+pub(crate) struct OpenFiles {
+    held: Vec<Weak<File>>,
+    most: u32,
+    /// How many of them the meter knows of.
+    shown: u64,
+    meter: Meter,
+}
+
+impl OpenFiles {
+    pub(crate) fn new(most: u32, meter: Meter) -> Self {
+        Self {
+            held: Vec::new(),
+            most,
+            shown: 0,
+            meter,
+        }
+    }
+
+    /// Forgets those that are closed by now.
+    pub(crate) fn settle(&mut self) {
+        if self.held.is_empty() && self.shown == 0 {
+            return;
+        }
+        self.held.retain(|file| file.strong_count() > 0);
+        let open = self.held.len() as u64;
+        self.meter.files(self.shown, open);
+        self.shown = open;
+    }
+
+    /// # Errors
+    /// There are as many as there may be.
+    fn room(&mut self) -> Result<(), Refused> {
+        self.settle();
+        if self.shown < u64::from(self.most) {
+            return Ok(());
+        }
+        Err(Refused {
+            limit: Limit::OpenFiles,
+            value: self.most.into(),
+            asked: Some(self.shown + 1),
+        })
+    }
+
+    fn opened(&mut self, file: &Arc<File>) {
+        self.held.push(Arc::downgrade(file));
+        self.settle();
+    }
+}
+
+impl Drop for OpenFiles {
+    fn drop(&mut self) {
+        self.meter.files(self.shown, 0);
+    }
+}
+
+/// Puts a function that counts in the place of the only one that opens files.
+///
+/// # Errors
+/// None in practice: the names do not depend on input.
+pub(crate) fn count(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Params = (
+        Resource<Descriptor>,
+        PathFlags,
+        String,
+        OpenFlags,
+        DescriptorFlags,
+    );
+    type Answer = (Result<Resource<Descriptor>, ErrorCode>,);
+    linker.allow_shadowing(true);
+    linker.instance(TYPES)?.func_wrap_async(
+        "[method]descriptor.open-at",
+        |mut store: StoreContextMut<'_, State>, params: Params| {
+            Box::new(async move {
+                let answer: wasmtime::Result<Answer> = open(store.data_mut(), params).await;
+                answer
+            })
+        },
+    )?;
+    linker.allow_shadowing(false);
+    return Ok(());
+
+    async fn open(state: &mut State, params: Params) -> wasmtime::Result<Answer> {
+        let (at, path_flags, path, open_flags, flags) = params;
+        state.files.room()?;
+        let mut host = state.filesystem();
+        let opened = host.open_at(at, path_flags, path, open_flags, flags).await;
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Ok((Err(host.convert_error_code(error)?),)),
+        };
+        let file = match host.table.get(&opened)? {
+            Descriptor::File(file) => Arc::clone(&file.file),
+            Descriptor::Dir(directory) => Arc::clone(&directory.dir),
+        };
+        state.files.opened(&file);
+        Ok((Ok(opened),))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_closed_makes_room() {
+        let meter = Meter::default();
+        let mut files = OpenFiles::new(2, meter.clone());
+        let open = || Arc::new(tempfile::tempfile().unwrap());
+        let (one, two) = (open(), open());
+        for file in [&one, &two] {
+            files.room().unwrap();
+            files.opened(file);
+        }
+        assert_eq!(meter.read().open_files, 2);
+        let refused = files.room().unwrap_err();
+        assert_eq!((refused.limit, refused.asked), (Limit::OpenFiles, Some(3)));
+        drop(one);
+        files.room().unwrap();
+        assert_eq!(meter.read().open_files, 1);
+        drop(files);
+        assert_eq!(meter.read().open_files, 0);
+    }
+}

@@ -27,6 +27,8 @@ cargo xtask torture [what] [--release] [option…]
   sigterm      stops in good order: --lines N (1000000) --stops N (50)
   broker-loss  the broker killed under a running worker: --lines N (1000000) --losses N (20)
 
+  recycle      --count N (100000) instances made and ended in every way in one process
+
   --directory D   where the files go, removed afterwards (a temporary folder)
   --release       a worker of the release profile; it has no fail points, so every kill is random
 ";

@@ -42,7 +42,7 @@ pub(crate) struct Share {
     /// Until when the last turn in spare time lasts.
     spared: Option<Instant>,
     held: Duration,
-    /// When it was last held back.
+    /// When it last had to save up.
     last: Option<Instant>,
 }
 
@@ -123,14 +123,6 @@ impl Share {
                 (credit.saved <= 0).then(|| credit.until(SLICE))
             });
             let Some(saving) = saving else { return false };
-            // Once for each time that it goes over its share, not for each turn.
-            if self
-                .last
-                .is_none_or(|last| now.duration_since(last) > WINDOW)
-            {
-                self.meter.breach(Limit::CpuShare);
-            }
-            self.last = Some(now);
             self.waiting = Some(Waiting {
                 place: self.spare.queue(),
                 saving: Box::pin(tokio::time::sleep(saving)),
@@ -145,6 +137,13 @@ impl Share {
             return true;
         }
         let held = now.duration_since(waiting.since);
+        // It had to save up, since others wanted the core; counted once for all such waits in a row.
+        if !spared {
+            let last = self.last.replace(now);
+            if last.is_none_or(|last| now.duration_since(last) > WINDOW) {
+                self.meter.breach(Limit::CpuShare);
+            }
+        }
         self.held += held;
         self.meter.held(held);
         self.spared = spared.then(|| now + SLICE);

@@ -19,10 +19,13 @@ use std::time::{Duration, Instant};
 use futures::task::AtomicWaker;
 
 /// How long the idle thread keeps its core before it answers, in microseconds: at most after a late
-/// answer, half as long after each prompt one, at least while cores are idle. Coming to a core is not
-/// enough: the system lets a thread that hardly runs in at once, however low its priority. What it
-/// uses it has to save up again where others want the core, so it comes late the next time.
+/// answer, a little less after each prompt one, at least while cores stay idle. Coming to a core is
+/// not enough: the system lets a thread that hardly runs in at once, however low its priority. What
+/// it uses it has to save up again where others want the core, so it comes late the next time.
 const LOOK: Range<u64> = 50..1_000;
+/// The part of it by which a prompt answer makes the next look shorter: after some thirty in a row it
+/// is as short as it gets, while between the pauses of busy neighbours it stays long.
+const SHORTER: u64 = 10;
 /// An answer that takes this much longer came from a core that others wanted.
 const PROMPT: Duration = Duration::from_micros(200);
 /// Longest wait for a guest to begin the slice it was given, before the next one is thought of.
@@ -166,7 +169,7 @@ fn usher(shared: &Shared) {
             look = LOOK.end;
             continue;
         }
-        look = (look / 2).max(LOOK.start);
+        look = (look - look / SHORTER).max(LOOK.start);
         // Whoever queued may have gone meanwhile.
         let Some(turn) = shared.queue(VecDeque::pop_front) else {
             continue;

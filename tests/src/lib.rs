@@ -15,6 +15,7 @@ pub mod lines;
 pub mod locate;
 pub mod memory;
 pub mod metrics;
+pub mod neighbours;
 pub mod outline;
 pub mod ports;
 pub mod process;

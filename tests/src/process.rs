@@ -173,15 +173,8 @@ impl Process {
     /// The process is gone, or the system tells in another form.
     pub fn usage(&self) -> Result<Usage> {
         let stat = self.proc("stat")?;
-        // The second field is the name in parentheses, which may hold anything.
-        let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
-        let field = |at: usize| -> Result<u64> {
-            let text = fields.split_whitespace().nth(at).context("stat is short")?;
-            text.parse()
-                .with_context(|| format!("`{text}` in stat is no number"))
-        };
         // Ticks are a hundredth of a second on every Linux that Rust supports.
-        let cpu = Duration::from_millis((field(11)? + field(12)?) * 10);
+        let cpu = Duration::from_millis(cpu_ticks(&stat)? * 10);
         let status = self.proc("status")?;
         let memory = |key: &str| -> Result<u64> {
             let line = status.lines().find_map(|line| line.strip_prefix(key));
@@ -194,6 +187,27 @@ impl Process {
             resident: memory("VmRSS:")?,
             anonymous: memory("RssAnon:")?,
         })
+    }
+
+    /// Processor time of its threads whose names begin with `name`, user and system.
+    ///
+    /// # Errors
+    /// The process is gone, or the system tells in another form.
+    pub fn thread_cpu(&self, name: &str) -> Result<Duration> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let threads = std::fs::read_dir(&folder).with_context(|| format!("no {folder}"))?;
+        let mut ticks = 0;
+        for thread in threads {
+            // A thread may end while it is looked at.
+            let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else {
+                continue;
+            };
+            let (_, named) = stat.split_once('(').context("no name in stat")?;
+            if named.starts_with(name) {
+                ticks += cpu_ticks(&stat)?;
+            }
+        }
+        Ok(Duration::from_millis(ticks * 10))
     }
 
     /// The last lines of its log, to go with an error.
@@ -216,6 +230,18 @@ impl Process {
     fn pid(&self) -> Option<Pid> {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
+}
+
+/// User and system time in a `stat` of a process or thread.
+fn cpu_ticks(stat: &str) -> Result<u64> {
+    // The second field is the name in parentheses, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
+    let field = |at: usize| -> Result<u64> {
+        let text = fields.split_whitespace().nth(at).context("stat is short")?;
+        text.parse()
+            .with_context(|| format!("`{text}` in stat is no number"))
+    };
+    Ok(field(11)? + field(12)?)
 }
 
 impl Drop for Process {

@@ -251,6 +251,14 @@ impl Worker {
         &mut self.process
     }
 
+    /// Processor time of its threads whose names begin with `name`.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn thread_cpu(&self, name: &str) -> Result<Duration> {
+        self.process.thread_cpu(name)
+    }
+
     /// What it has used so far.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! may spin. Dropping the handle ends the actor and with it the instance.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connect_record::{Queue, QueueOffset, ResumePoint};
@@ -70,6 +71,22 @@ const WAITING: usize = 4;
 struct Door<C> {
     calls: mpsc::Sender<C>,
     actor: JoinHandle<()>,
+    high_water: HighWater,
+}
+
+/// Whether the instance was above its high-water mark after its last call. It is noted before the
+/// call is answered, so whoever has the answer sees it.
+#[derive(Clone, Default)]
+struct HighWater(Arc<AtomicBool>);
+
+impl HighWater {
+    fn note(&self, above: bool) {
+        self.0.store(above, Ordering::Release);
+    }
+
+    fn above(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl<C> Drop for Door<C> {
@@ -128,6 +145,8 @@ pub(crate) struct SourceGuest(Door<SourceCall>);
 impl SourceGuest {
     pub(crate) fn new(guests: &Handle, mut instance: SourceInstance) -> Self {
         let (calls, mut inbox) = mpsc::channel(WAITING);
+        let high_water = HighWater::default();
+        let noted = high_water.clone();
         let actor = guests.spawn(async move {
             while let Some(call) = inbox.recv().await {
                 match call {
@@ -140,7 +159,9 @@ impl SourceGuest {
                         wait,
                         reply,
                     } => {
-                        answer(reply, instance.poll(records, bytes, wait).await);
+                        let polled = instance.poll(records, bytes, wait).await;
+                        noted.note(instance.above_high_water());
+                        answer(reply, polled);
                     }
                     SourceCall::Committed(points, reply) => {
                         answer(reply, instance.committed(&points).await)
@@ -149,7 +170,11 @@ impl SourceGuest {
                 }
             }
         });
-        Self(Door { calls, actor })
+        Self(Door {
+            calls,
+            actor,
+            high_water,
+        })
     }
 
     pub(crate) async fn open(&self, settings: Settings) -> Answer<()> {
@@ -181,6 +206,13 @@ impl SourceGuest {
         self.0.ask("close", SourceCall::Close).await
     }
 
+    /// Whether the instance was above its high-water mark after its last poll: it is to be closed and
+    /// made again at the next boundary between two batches.
+    #[allow(dead_code, reason = "asked by the exchange of instances")]
+    pub(crate) fn above_high_water(&self) -> bool {
+        self.0.high_water.above()
+    }
+
     /// Lets the instance go, and returns when it is gone.
     pub(crate) async fn end(self) {
         self.0.end().await;
@@ -193,6 +225,8 @@ pub(crate) struct SinkGuest(Door<SinkCall>);
 impl SinkGuest {
     pub(crate) fn new(guests: &Handle, mut instance: SinkInstance) -> Self {
         let (calls, mut inbox) = mpsc::channel(WAITING);
+        let high_water = HighWater::default();
+        let noted = high_water.clone();
         let actor = guests.spawn(async move {
             while let Some(call) = inbox.recv().await {
                 match call {
@@ -205,13 +239,21 @@ impl SinkGuest {
                     SinkCall::Revoked(queues, lost, reply) => {
                         answer(reply, instance.revoked(&queues, lost).await)
                     }
-                    SinkCall::Put(parts, reply) => answer(reply, instance.put(&parts).await),
+                    SinkCall::Put(parts, reply) => {
+                        let put = instance.put(&parts).await;
+                        noted.note(instance.above_high_water());
+                        answer(reply, put);
+                    }
                     SinkCall::Flush(reply) => answer(reply, instance.flush().await),
                     SinkCall::Close(reply) => answer(reply, instance.close().await),
                 }
             }
         });
-        Self(Door { calls, actor })
+        Self(Door {
+            calls,
+            actor,
+            high_water,
+        })
     }
 
     pub(crate) async fn open(
@@ -247,6 +289,13 @@ impl SinkGuest {
 
     pub(crate) async fn close(&self) -> Answer<()> {
         self.0.ask("close", SinkCall::Close).await
+    }
+
+    /// Whether the instance was above its high-water mark after its last put: it is to be closed and
+    /// made again at the next boundary between two batches.
+    #[allow(dead_code, reason = "asked by the exchange of instances")]
+    pub(crate) fn above_high_water(&self) -> bool {
+        self.0.high_water.above()
     }
 
     /// Lets the instance go, and returns when it is gone.

@@ -13,6 +13,7 @@ use crate::error::CallError;
 use crate::limits::Limits;
 use crate::log::Who;
 use crate::meter::Meter;
+use crate::spare::Spare;
 use crate::state::State;
 use crate::ticker::Ticker;
 
@@ -24,6 +25,7 @@ pub(crate) const INSTANTIATE: &str = "instantiate";
 pub(crate) struct Origin {
     pub(crate) pre: InstancePre<State>,
     pub(crate) ticker: Arc<Ticker>,
+    pub(crate) spare: Arc<Spare>,
     /// Bytes out of the guest per call where the limits name none.
     pub(crate) hostcall_bytes: u64,
 }
@@ -73,8 +75,8 @@ impl Guest<()> {
                 step: "making its store",
                 source: error.into(),
             })?;
-        let ticker = Arc::clone(&origin.ticker);
-        let mut guest = Guest::empty(store, Arc::clone(&plugin), limits, ticker);
+        let (ticker, spare) = (Arc::clone(&origin.ticker), Arc::clone(&origin.spare));
+        let mut guest = Guest::empty(store, Arc::clone(&plugin), limits, ticker, spare);
         let instance = guest
             .call(INSTANTIATE, async |(), store| {
                 origin.pre.instantiate_async(store).await
@@ -145,6 +147,7 @@ pub(crate) mod tests {
         let origin = Origin {
             pre,
             ticker,
+            spare: Arc::new(Spare::start().unwrap()),
             hostcall_bytes: 1 << 20,
         };
         let who = Who {

@@ -3,13 +3,10 @@
 //! that, since there is no other way in.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use connect_record::BatchError;
-use tokio::time::error::Elapsed;
 use wasmtime::Store;
 
 use crate::bindings::v0_1::{self, Answer};
@@ -18,6 +15,8 @@ use crate::error::CallError;
 use crate::fault;
 use crate::limits::Limits;
 use crate::meter::Meter;
+use crate::share::{Overdue, Share};
+use crate::spare::Spare;
 use crate::state::State;
 use crate::ticker::Ticker;
 
@@ -30,6 +29,7 @@ pub(crate) struct Guest<E> {
     slices: u64,
     ticker: Arc<Ticker>,
     meter: Meter,
+    share: Share,
     health: Health,
 }
 
@@ -49,6 +49,7 @@ impl Guest<()> {
         plugin: Arc<str>,
         limits: Limits,
         ticker: Arc<Ticker>,
+        spare: Arc<Spare>,
     ) -> Self {
         let meter = store.data().meter.clone();
         Self {
@@ -56,6 +57,7 @@ impl Guest<()> {
             exports: (),
             plugin,
             slices: slices(limits.call_cpu, ticker.tick()),
+            share: Share::new(limits.cpu_share, spare, meter.clone()),
             limits,
             ticker,
             meter,
@@ -80,6 +82,7 @@ impl Guest<()> {
             slices,
             ticker,
             meter,
+            share,
             health,
         } = self;
         Ok(Guest {
@@ -90,6 +93,7 @@ impl Guest<()> {
             slices,
             ticker,
             meter,
+            share,
             health,
         })
     }
@@ -112,6 +116,11 @@ impl<E> Guest<E> {
         self.store.data().limiter.memory_bytes()
     }
 
+    /// Whether the instance holds more memory than it should go on with.
+    pub(crate) fn above_high_water(&self) -> bool {
+        self.memory_bytes() > self.limits.high_water_bytes()
+    }
+
     /// What the guest's imports see of the worker.
     pub(crate) fn context(&mut self) -> &mut Context {
         &mut self.store.data_mut().context
@@ -128,17 +137,9 @@ impl<E> Guest<E> {
         body: impl AsyncFnOnce(&E, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
         self.begin(name)?;
-        let outcome = {
-            let mut running = pin!(body(&self.exports, &mut self.store));
-            let ticked = poll_fn(|context| {
-                let _running = self.ticker.enter();
-                let begun = Instant::now();
-                let polled = running.as_mut().poll(context);
-                self.meter.ran(begun.elapsed());
-                polled
-            });
-            tokio::time::timeout(self.limits.call_wall, ticked).await
-        };
+        let running = body(&self.exports, &mut self.store);
+        let wall = self.limits.call_wall;
+        let outcome = self.share.run(&self.ticker, wall, running).await;
         self.end(name, outcome)
     }
 
@@ -172,7 +173,7 @@ impl<E> Guest<E> {
     fn end<R>(
         &mut self,
         name: &'static str,
-        outcome: Result<wasmtime::Result<R>, Elapsed>,
+        outcome: Result<wasmtime::Result<R>, Overdue>,
     ) -> Result<R, CallError> {
         self.store.data_mut().files.settle();
         let error = match outcome {
@@ -183,9 +184,7 @@ impl<E> Guest<E> {
             Ok(Err(error)) => {
                 fault::name(self.plugin(), name, error, self.store.data(), &self.limits)
             }
-            Err(Elapsed { .. }) => {
-                fault::wall(self.plugin(), name, self.store.data(), &self.limits)
-            }
+            Err(Overdue) => fault::wall(self.plugin(), name, self.store.data(), &self.limits),
         };
         // What was refused to it is counted already.
         if let Some(breach) = error.breach()

@@ -17,6 +17,7 @@ use crate::inspect::{Inspected, inspect};
 use crate::linker;
 use crate::load_error::LoadError;
 use crate::plugin::{Plugin, Roles};
+use crate::spare::Spare;
 use crate::state::State;
 use crate::text;
 use crate::ticker::Ticker;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     engine: Engine,
     linker: Linker<State>,
     ticker: Arc<Ticker>,
+    spare: Arc<Spare>,
     cache: Option<CodeCache>,
     compiling: Arc<Semaphore>,
 }
@@ -51,18 +53,21 @@ impl Sandbox {
         let linker = linker::linker(&engine).map_err(|error| failed(format!("{error:#}")))?;
         let ticker = Ticker::start(engine.weak(), settings.epoch_tick)
             .map_err(|error| failed(error.to_string()))?;
+        let spare = Spare::start().map_err(|error| failed(error.to_string()))?;
         let cache = settings
             .code_cache
             .as_ref()
             .map(|directory| CodeCache::open(directory, &engine))
             .transpose()?;
-        let (ticker, compiling) = (Arc::new(ticker), Arc::new(Semaphore::new(1)));
+        let (ticker, spare) = (Arc::new(ticker), Arc::new(spare));
+        let compiling = Arc::new(Semaphore::new(1));
         Ok(Self {
             shared: Arc::new(Shared {
                 settings,
                 engine,
                 linker,
                 ticker,
+                spare,
                 cache,
                 compiling,
             }),
@@ -92,6 +97,7 @@ impl Sandbox {
         let origin = Origin {
             pre,
             ticker: Arc::clone(&self.shared.ticker),
+            spare: Arc::clone(&self.shared.spare),
             hostcall_bytes: 2 * self.shared.settings.batch.bytes.max(LARGEST_RECORD_BYTES),
         };
         let Prepared { digest, .. } = prepared;

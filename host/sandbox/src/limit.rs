@@ -63,6 +63,8 @@ macro_rules! limits {
 limits! {
     /// Linear memory.
     Memory, "memory-bytes", 1 << 16..=4 << 30, memory_bytes;
+    /// The part of it above which an instance is made again.
+    HighWater, "memory-high-water", 1..=100, memory_high_water;
     /// Elements of tables.
     TableElements, "table-elements", 1..=100_000_000, table_elements;
     /// Core instances.
@@ -75,6 +77,8 @@ limits! {
     Handles, "handles", 1..=100_000_000, handles;
     /// Processor time of a call.
     CallCpu, "call-cpu-ms", 1..=HOUR, call_cpu;
+    /// Share of a core.
+    CpuShare, "cpu-share", 1..=100, cpu_share;
     /// Time of a call.
     CallWall, "call-wall-ms", 1..=DAY, call_wall;
     /// Bytes out of the guest in one call.

@@ -14,6 +14,9 @@ use crate::meter::Meter;
 pub struct Limits {
     /// Linear memory of all memories together, in bytes. Default 256 MiB.
     pub memory_bytes: u64,
+    /// Percent of `memory_bytes` above which an instance is closed in good order and made again
+    /// between two batches. Default 75; 100 never does.
+    pub memory_high_water: u32,
     /// Elements of all tables together. Default 100 000.
     pub table_elements: u32,
     /// Core instances inside the component. Default 100.
@@ -27,6 +30,9 @@ pub struct Limits {
     pub handles: u32,
     /// Time on a processor that one call may take, counted in ticks of the epoch. Default 10 s.
     pub call_cpu: Duration,
+    /// Percent of one core, on average over a second. A guest that is over it is held back while
+    /// others want the core. Default 50; 100 never holds one back.
+    pub cpu_share: u32,
     /// Time one call may take, waiting included. Default 60 s.
     pub call_wall: Duration,
     /// Bytes that may come out of the guest in one call. Default: twice the larger of the batch
@@ -49,12 +55,14 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
+            memory_high_water: 75,
             table_elements: 100_000,
             instances: 100,
             tables: 100,
             memories: 10,
             handles: 10_000,
             call_cpu: Duration::from_secs(10),
+            cpu_share: 50,
             call_wall: Duration::from_secs(60),
             hostcall_bytes: None,
             log_lines_per_second: 1_000,
@@ -75,6 +83,15 @@ impl Limits {
         for (limit, value) in changes {
             limit.set(self, *value);
         }
+    }
+
+    /// The high-water mark in bytes.
+    pub(crate) fn high_water_bytes(&self) -> u64 {
+        let (bytes, percent) = (
+            self.memory_bytes,
+            u64::from(self.memory_high_water.min(100)),
+        );
+        bytes / 100 * percent + bytes % 100 * percent / 100
     }
 
     /// For throw-away instances that only answer what a plugin is and needs.
@@ -280,6 +297,22 @@ mod tests {
         let usage = meter.read();
         assert_eq!((usage.memory_bytes, usage.memory_peak_bytes), (0, 3 << 16));
         assert_eq!(usage.breaches, [(Limit::Memory, 1)]);
+    }
+
+    #[test]
+    fn the_high_water_mark_is_a_part_of_the_memory() {
+        let mark = |memory_bytes, memory_high_water| {
+            let limits = Limits {
+                memory_bytes,
+                memory_high_water,
+                ..Limits::default()
+            };
+            limits.high_water_bytes()
+        };
+        assert_eq!(mark(256 << 20, 75), 192 << 20);
+        assert_eq!(mark(199, 50), 99);
+        assert_eq!(mark(u64::MAX, 100), u64::MAX);
+        assert_eq!(mark(u64::MAX, 200), u64::MAX);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::limit::Limit;
+use crate::share::Account;
 
 /// Counts what instances use. Clones count into the same figures.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Meter(Arc<Counters>);
 #[derive(Debug, Default)]
 struct Counters {
     cpu_ns: AtomicU64,
+    held_ns: AtomicU64,
+    account: Account,
     calls: AtomicU64,
     instances: AtomicU64,
     /// A level.
@@ -37,6 +40,8 @@ struct Counters {
 pub struct Usage {
     /// Time on a thread for guests: of the plugin, and of what the worker does for it in a call.
     pub cpu: Duration,
+    /// Time in which the plugin was held back because it was over its share of a core.
+    pub held: Duration,
     /// Calls into the plugin, the making of instances among them.
     pub calls: u64,
     /// Instances made.
@@ -75,6 +80,7 @@ impl Meter {
         let breaches = Limit::ALL.iter().zip(&counters.breaches);
         Usage {
             cpu: Duration::from_nanos(get(&counters.cpu_ns)),
+            held: Duration::from_nanos(get(&counters.held_ns)),
             calls: get(&counters.calls),
             instances: get(&counters.instances),
             memory_bytes: get(&counters.memory),
@@ -117,10 +123,20 @@ impl Meter {
 
     /// A guest was on a thread for so long.
     pub(crate) fn ran(&self, time: Duration) {
-        add(
-            &self.0.cpu_ns,
-            u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
-        );
+        let time = time.as_nanos();
+        add(&self.0.cpu_ns, u64::try_from(time).unwrap_or(u64::MAX));
+    }
+
+    /// A guest was held back for so long.
+    pub(crate) fn held(&self, time: Duration) {
+        let time = time.as_nanos();
+        add(&self.0.held_ns, u64::try_from(time).unwrap_or(u64::MAX));
+    }
+
+    /// What the instances may still spend of their share of a core, one after the other: a new one
+    /// goes on where the one before it was.
+    pub(crate) fn account(&self) -> &Account {
+        &self.0.account
     }
 
     /// An instance is being made.

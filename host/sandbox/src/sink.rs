@@ -173,6 +173,12 @@ impl SinkInstance {
         self.guest.memory_bytes()
     }
 
+    /// Whether the instance uses more memory than its high-water mark, and so is to be closed and
+    /// made again between two batches.
+    pub fn above_high_water(&self) -> bool {
+        self.guest.above_high_water()
+    }
+
     /// What the other calls have in common: whatever the sink answers, its seeks hold.
     async fn ask<R>(
         &mut self,

@@ -113,6 +113,12 @@ impl SourceInstance {
     pub fn memory_bytes(&self) -> u64 {
         self.guest.memory_bytes()
     }
+
+    /// Whether the instance uses more memory than its high-water mark, and so is to be closed and
+    /// made again between two batches.
+    pub fn above_high_water(&self) -> bool {
+        self.guest.above_high_water()
+    }
 }
 
 fn check(points: &[ResumePoint], forget: &[String]) -> Result<(), String> {

@@ -328,6 +328,13 @@ impl Snapshot {
             ),
             each().map(|(task, plugin)| (task.of(plugin, None), plugin.used.cpu.as_secs_f64())),
         )?;
+        out.counter(
+            (
+                "connect_plugin_held_seconds",
+                "Time in which the plugin was held back, being over its share of a core.",
+            ),
+            each().map(|(task, plugin)| (task.of(plugin, None), plugin.used.held.as_secs_f64())),
+        )?;
         for (name, help, figure) in PLUGIN_GAUGES {
             let rows = each().map(|(task, plugin)| (task.of(plugin, None), figure(plugin)));
             out.gauge((name, help), rows)?;
@@ -388,6 +395,7 @@ mod tests {
                     limits: vec![(Limit::Memory, 65_536), (Limit::Tables, 9)],
                     used: Usage {
                         cpu: Duration::from_millis(1_500),
+                        held: Duration::from_millis(250),
                         breaches: vec![(Limit::Memory, 4)],
                         ..Usage::default()
                     },
@@ -427,6 +435,7 @@ mod tests {
             r#"connect_task_restarts_total{connector="c",task="3"} 2"#,
             r#"connect_task_failures_total{connector="c",task="3"} 2"#,
             &format!("connect_plugin_cpu_seconds_total{plugin}}} 1.5"),
+            &format!("connect_plugin_held_seconds_total{plugin}}} 0.25"),
             &format!(r#"connect_plugin_breaches_total{plugin},limit="memory-bytes"}} 4"#),
             &format!(r#"connect_plugin_breaches_total{plugin},limit="tables"}} 0"#),
             &format!(r#"connect_plugin_limit{plugin},limit="memory-bytes"}} 65536"#),

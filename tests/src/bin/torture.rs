@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use connect_tests::neighbours::{self, Hostile};
 use connect_tests::scenario::Shape;
 use connect_tests::{faults, kills, memory};
 
@@ -26,6 +27,14 @@ cargo xtask torture [what] [--release] [option…]
                  --records N --bytes N   one run instead of 10 M of 256 B and 5 GB of 64 KiB
   sigterm      stops in good order: --lines N (1000000) --stops N (50)
   broker-loss  the broker killed under a running worker: --lines N (1000000) --losses N (20)
+
+  neighbours   four pairs of connectors at half their maximum, alone and beside hostile guests
+                 --pairs N    of turns alone and with each guest (10)
+                 --seconds N  of a turn (5)
+                 --guest P    spin, memory-bomb, log-flood, trap-source or idle-source instead of all
+                 --rate N     records a second instead of half the measured maximum
+                 --share N    `cpu-share` of the worker instead of its default
+  recycle      --count N (100000) instances made and ended in every way in one process
 
   --directory D   where the files go, removed afterwards (a temporary folder)
   --release       a worker of the release profile; it has no fail points, so every kill is random
@@ -131,6 +140,7 @@ fn run(mut arguments: Vec<String>) -> Result<()> {
                 seen.share * 100.0
             );
         }
+        "neighbours" => neighbours_run(options, folder)?,
         other => bail!("there is no torture `{other}`\n\n{HELP}"),
     }
     println!("took {:.0} s", begun.elapsed().as_secs_f64());
@@ -200,6 +210,36 @@ fn memory_runs(mut options: Options, folder: &Path) -> Result<()> {
             figures.cpu.as_secs_f64() * 1e6 / records as f64,
         );
         std::fs::remove_dir_all(&folder)?;
+    }
+    Ok(())
+}
+
+fn neighbours_run(mut options: Options, folder: &Path) -> Result<()> {
+    let pairs = options.number("--pairs")?.unwrap_or(10);
+    let seconds = options.number("--seconds")?.unwrap_or(5);
+    let rate = options.number("--rate")?;
+    let share = options.number("--share")?;
+    let hostile = match options.value("--guest")? {
+        None => Hostile::ALL.to_vec(),
+        Some(name) => {
+            let found = Hostile::ALL.into_iter().find(|one| one.plugin() == name);
+            vec![found.with_context(|| format!("no hostile guest is called `{name}`"))?]
+        }
+    };
+    options.end()?;
+    let plan = neighbours::Plan {
+        hostile,
+        pairs: usize::try_from(pairs)?.max(1),
+        turn: Duration::from_secs(seconds.max(1)),
+        rate,
+        extra: share.map_or_else(String::new, |share| {
+            format!("[limits]\ncpu-share = {share}\n")
+        }),
+    };
+    let outcome = neighbours::run(&plan, folder)?;
+    print!("{outcome}");
+    if !outcome.holds() {
+        bail!("a neighbour suffers more than the machine's own changes and two points");
     }
     Ok(())
 }

@@ -59,6 +59,33 @@ async fn memory_beyond_the_limit_is_named_as_that_slowly_or_at_once() {
     }
 }
 
+/// It is for the worker to act on: the instance itself goes on.
+#[tokio::test]
+async fn an_instance_shows_that_it_is_above_its_high_water_mark() {
+    let limits = Limits {
+        memory_bytes: 64 << 20,
+        memory_high_water: 50,
+        ..short()
+    };
+    let plugin = plugin("memory-bomb").await;
+    let mut source = plugin
+        .source(scope(limits), Arc::new(Stored::default()))
+        .await
+        .unwrap();
+    let given = settings(&plugin, &[("step", "4194304")]);
+    source.open(&given).await.unwrap();
+    let mut polls = 0;
+    while !source.above_high_water() {
+        assert!(source.memory_bytes() <= 32 << 20);
+        poll(&mut source).await.unwrap();
+        polls += 1;
+    }
+    assert!(source.memory_bytes() > 32 << 20 && polls > 3, "{polls}");
+    let polled = poll(&mut source).await.unwrap();
+    assert_eq!(values(&polled), [(polls + 1).to_string()]);
+    source.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_limit_below_what_the_plugin_needs_to_start_is_named_too() {
     let plugin = plugin("seq-source").await;

@@ -17,6 +17,7 @@ mod fixtures;
 mod limits;
 mod load;
 mod meter;
+mod share;
 mod sink;
 mod source;
 mod transform;

@@ -1,7 +1,8 @@
 //! Emits numbered records and resumes where it was. Record n of partition p is `p<p>-<n>`, filled up
-//! with `x` to `bytes`; settings say how many, how fast, in how many partitions and with which key.
+//! with `x` to `bytes`; settings say how many, how fast, in how many partitions, with which key, and
+//! whether `@` and the time in microseconds follow the number.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use connect_sdk::{
     Batch, Connector, Description, Next, OptionSpec, Result, Settings, Source, SourceContext,
@@ -13,6 +14,7 @@ struct Seq {
     bytes: usize,
     rate: u64,
     key: String,
+    stamp: bool,
     opened: Instant,
     sent: u64,
 }
@@ -49,6 +51,11 @@ impl Connector for Seq {
                 .default("none")
                 .allowed(["none", "number", "partition"]),
         )
+        .option(
+            OptionSpec::boolean("stamp")
+                .default(false)
+                .doc("puts the time behind the number"),
+        )
     }
 }
 
@@ -66,6 +73,7 @@ impl Source for Seq {
             bytes: settings.parsed("bytes", "a number")?,
             rate: settings.parsed("rate", "a number")?,
             key: settings.text("key")?.to_owned(),
+            stamp: settings.parsed("stamp", "true or false")?,
             opened: Instant::now(),
             sent: 0,
         })
@@ -88,6 +96,10 @@ impl Source for Seq {
             }
             let (partition, number) = (format!("p{p}"), self.next[p]);
             let mut value = format!("{partition}-{number}");
+            if self.stamp {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                value.push_str(&format!("@{}", now.unwrap_or_default().as_micros()));
+            }
             value.extend(std::iter::repeat_n(
                 'x',
                 self.bytes.saturating_sub(value.len()),

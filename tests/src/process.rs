@@ -196,6 +196,24 @@ impl Process {
         })
     }
 
+    /// The processes that it has started and that still run.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn children(&self) -> Result<Vec<u32>> {
+        let mut children = Vec::new();
+        for entry in std::fs::read_dir("/proc").context("cannot read /proc")? {
+            let name = entry?.file_name();
+            let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            if parent_of_running(id) == Some(self.child.id()) {
+                children.push(id);
+            }
+        }
+        Ok(children)
+    }
+
     /// The last lines of its log, to go with an error.
     pub fn tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
@@ -216,6 +234,16 @@ impl Process {
     fn pid(&self) -> Option<Pid> {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
+}
+
+/// Who started this process, while it runs: not once it has ended, nor when nobody has asked how.
+pub fn parent_of_running(id: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z").then_some(())?;
+    fields.next()?.parse().ok()
 }
 
 impl Drop for Process {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
 use connect_tests::faults::{DOWN_WITHIN, stops};
 use connect_tests::folder::alone;
+use connect_tests::process::{Process, parent_of_running};
 use connect_tests::scenario::{Scenario, Shape};
 use connect_tests::wait;
 use connect_tests::worker::Setup;
@@ -126,14 +127,40 @@ fn a_second_signal_ends_the_worker_at_once() -> Result<()> {
     })
 }
 
+/// The child in which a worker compiles.
+fn compiling(worker: &Process) -> Result<u32> {
+    wait::until("it compiles", Duration::from_secs(60), || {
+        Ok(worker.children()?.first().copied())
+    })
+}
+
+fn gone(child: u32) -> Result<()> {
+    wait::until_true("its child is gone", Duration::from_secs(20), || {
+        Ok(parent_of_running(child).is_none())
+    })
+}
+
+/// A worker that is killed cannot look after its children.
+#[test]
+fn a_worker_that_is_killed_while_it_compiles_leaves_nothing_behind() -> Result<()> {
+    alone(|folder| {
+        let setup = Setup::new(&folder.join("worker"), "127.0.0.1:1")?.with_cold_code();
+        let mut process = setup.spawn(None)?;
+        let child = compiling(&process)?;
+        process.kill()?;
+        gone(child)
+    })
+}
+
 /// Compiling a large plugin takes long; a worker that is told to stop meanwhile does not finish it.
 #[test]
 fn a_stop_while_plugins_are_compiled() -> Result<()> {
     alone(|folder| {
         let setup = Setup::new(&folder.join("worker"), "127.0.0.1:1")?.with_cold_code();
         let mut process = setup.spawn(None)?;
-        logged(&setup, "loading plugins")?;
+        let child = compiling(&process)?;
         let (_, status) = process.terminate(DOWN_WITHIN)?;
+        gone(child)?;
         ensure!(status.success(), "it ended with {status}");
         let log = setup.log();
         ensure!(log.contains("stopped while starting"), "{log}");

@@ -56,12 +56,13 @@ fn shape(settings: &Settings) -> String {
         ),
     };
     format!(
-        "{} {:?} {:?} {:?} {} {} {:?} {broker} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {:?} {} {:?} {} {:?} {broker} {:?} {:?} {:?} {:?} {:?}",
         settings.id,
         settings.directory,
         settings.plugins,
         settings.shutdown_deadline,
         settings.plugin_bytes,
+        settings.compiler,
         settings.rest.listen,
         settings.rest.hosts,
         settings.key_converter,

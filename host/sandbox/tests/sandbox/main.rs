@@ -14,6 +14,7 @@ mod confinement;
 mod connector;
 mod escapes;
 mod faults;
+mod files;
 mod fixtures;
 mod hostile;
 mod limits;

@@ -304,6 +304,7 @@ mod tests {
             std::thread::yield_now();
         }
         // The name in parentheses may hold anything; behind it the nice value is the 17th field.
+        assert_eq!(process(&child, "oom_score_adj").trim(), "1000");
         let stat = process(&child, "stat");
         let (_, fields) = stat.rsplit_once(')').unwrap();
         assert_eq!(fields.split_whitespace().nth(16), Some("19"), "{stat}");

@@ -5,7 +5,9 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, nice, set_parent_process_death_signal, setrlimit,
+};
 
 use super::{compiling_engine, sealed};
 use crate::cache;
@@ -73,6 +75,9 @@ fn bind(memory_bytes: u64, cpu_seconds: u64) -> io::Result<()> {
     // A parent that was killed cannot kill. Should it be gone already, there is no more input.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     nice(NICE)?;
+    // Should the system run out of memory, this is the process to end. Where it is no Linux of the
+    // usual kind, it goes without.
+    drop(std::fs::write("/proc/self/oom_score_adj", "1000"));
     let limits = [
         (Resource::As, memory_bytes, memory_bytes),
         (
@@ -86,11 +91,13 @@ fn bind(memory_bytes: u64, cpu_seconds: u64) -> io::Result<()> {
         (Resource::Nofile, 3, 3),
     ];
     for (resource, current, maximum) in limits {
+        // Whoever started the worker may have bound it more tightly.
+        let known = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         setrlimit(
             resource,
             Rlimit {
-                current: Some(current),
-                maximum: Some(maximum),
+                current: Some(current.min(known)),
+                maximum: Some(maximum.min(known)),
             },
         )?;
     }

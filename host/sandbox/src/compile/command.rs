@@ -18,7 +18,7 @@ use crate::load_error::LoadError;
 use crate::text;
 
 /// Most code that is taken: this for each byte of the component, and something to begin with.
-const CODE_PER_BYTE: u64 = 64;
+const CODE_PER_BYTE: u64 = 16;
 const CODE_AT_LEAST: u64 = 16 << 20;
 /// Most words of a child that are kept.
 const WORDS: u64 = 4 << 10;
@@ -138,6 +138,9 @@ fn reason(command: &CompilerCommand, status: ExitStatus, words: &str) -> String 
             text::bytes(command.memory_bytes)
         );
     }
+    if is(Signal::KILL) {
+        return "the compiler was killed, perhaps because the system is short of memory".to_owned();
+    }
     match signal {
         Some(signal) => format!("the compiler ended with signal {signal}{said}"),
         None => format!(
@@ -247,6 +250,7 @@ mod tests {
                 "after 2 s on the processor; see `compile-ms`",
             ),
             ("kill -SEGV $$", "ended with signal 11"),
+            ("kill -KILL $$", "short of memory"),
             ("echo oops >&2; exit 3", "ended with code 3 (oops)"),
             (
                 "echo memory allocation of 5 bytes failed >&2; kill -ABRT $$",

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use connect_sandbox::{Grant, Grants, TaskScope};
+use connect_sandbox::{CallError, Grant, Grants, Limits, Polled, TaskScope};
 
 use crate::confinement::{Tree, tree};
 use crate::fixtures::{Stored, plugin, poll, scope, settings, short, values};
@@ -13,6 +14,18 @@ use crate::fixtures::{Stored, plugin, poll, scope, settings, short, values};
 /// What the guest says of doing `act` with `path` and `to`, both below the directory that it has for
 /// reading, or for reading and writing.
 async fn act(tree: &Tree, write: bool, act: &str, path: &str, to: &str) -> String {
+    let polled = try_act(tree, write, act, path, to, short()).await;
+    values(&polled.unwrap()).remove(0)
+}
+
+async fn try_act(
+    tree: &Tree,
+    write: bool,
+    act: &str,
+    path: &str,
+    to: &str,
+    limits: Limits,
+) -> Result<Polled, CallError> {
     let plugin = plugin("needs-dir").await;
     let below = |path: &str| tree.granted.join(path).to_str().unwrap().to_owned();
     let (path, to, write_text) = (below(path), below(to), write.to_string());
@@ -42,12 +55,12 @@ async fn act(tree: &Tree, write: bool, act: &str, path: &str, to: &str) -> Strin
         .unwrap();
     let scope = TaskScope {
         access,
-        ..scope(short())
+        ..scope(limits)
     };
     let context = Arc::new(Stored::default());
     let mut source = plugin.source(scope, context).await.unwrap();
     source.open(&settings).await.unwrap();
-    values(&poll(&mut source).await.unwrap()).remove(0)
+    poll(&mut source).await
 }
 
 /// Every file and directory below, with its content or target.
@@ -168,4 +181,26 @@ async fn names_that_are_none_do_no_harm() {
         }
     }
     assert_eq!(fs::read_dir(&tree.secret).unwrap().count(), 1);
+}
+
+/// Opening one waits for its other end, on a thread that cannot be called back. The guest is stopped
+/// all the same.
+#[tokio::test]
+async fn a_pipe_planted_in_a_granted_directory_costs_one_call() {
+    use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
+    let tree = tree();
+    let pipe = tree.granted.join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let limits = Limits {
+        call_wall: Duration::from_secs(1),
+        ..short()
+    };
+    for _ in 0..2 {
+        let error = try_act(&tree, false, "", "pipe", "", limits.clone())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, CallError::Wall { .. }), "{error:?}");
+    }
+    // Both ends, so that the threads of this test can end too.
+    drop(open(&pipe, OFlags::RDWR, Mode::empty()).unwrap());
 }

@@ -11,10 +11,12 @@ use connect_tests::worker::Setup;
 use connect_tests::{files, locate, wait};
 use serde_json::{Value, json};
 
-/// Budgets that a test does not wait long for.
-const SHORT: &str = "[limits]\ncall-cpu-ms = 300\ncall-wall-ms = 1500\nmemory-bytes = 67108864\nlog-lines-per-second = 100\n";
+/// Budgets and pauses that a test does not wait long for.
+const SHORT: &str = "[delivery]\nflush-interval-ms = 100\npoll-wait-ms = 50\n[limits]\ncall-cpu-ms = 300\ncall-wall-ms = 1500\nmemory-bytes = 67108864\nlog-lines-per-second = 100\n";
 /// How long the worker may take to say that it is ready, whatever its plugins do.
 const AT_ONCE: Duration = Duration::from_secs(5);
+/// What a plugin is asked about settings.
+const QUESTIONS: [&str; 3] = ["needs", "validate", "task-settings"];
 
 /// The worker says that it is ready, soon.
 fn is_ready(house: &House) -> Result<()> {
@@ -78,6 +80,41 @@ fn fails(house: &mut House, name: &str, config: &Value, words: &[&str]) -> Resul
     house.worker.rest()?.delete(name)
 }
 
+/// A connector whose settings its plugin is asked about when it is created, which fails with `words`.
+fn refused(house: &mut House, name: &str, config: &Value, words: &[&str]) -> Result<()> {
+    let asked = house.worker.rest()?.ask_for(name, config)?;
+    let told = if asked.status == 200 {
+        // Some of it the connector asks itself, once it is there.
+        let rest = house.worker.rest()?.clone();
+        let told = wait::until(&format!("{name} has failed"), PATIENCE, || {
+            let own = rest.connector(name)?;
+            Ok((own.state == "FAILED").then_some(own.reason))
+        })?;
+        rest.delete(name)?;
+        told
+    } else {
+        asked.refusal()?
+    };
+    ensure!(told.len() < 65_536, "{name}: {} bytes", told.len());
+    ensure!(
+        words.iter().all(|word| told.contains(word)),
+        "{name}: {told}"
+    );
+    unharmed(house).with_context(|| format!("beside {name}"))
+}
+
+/// A connector that runs until it is deleted, and is gone then, whatever its last calls do.
+fn ends(house: &mut House, name: &str, config: &Value) -> Result<()> {
+    house.create(name, config)?;
+    house.worker.reaches(name, "RUNNING", PATIENCE)?;
+    let rest = house.worker.rest()?.clone();
+    rest.delete(name)?;
+    wait::until_true(&format!("{name} is gone"), PATIENCE, || {
+        Ok(!rest.connectors()?.iter().any(|known| known == name))
+    })?;
+    unharmed(house).with_context(|| format!("after {name}"))
+}
+
 #[test]
 fn an_endless_loop_in_any_export_stops_its_task_alone() -> Result<()> {
     in_a_house_with(&["spin", "spin-sink"], SHORT, |house| {
@@ -91,44 +128,94 @@ fn an_endless_loop_in_any_export_stops_its_task_alone() -> Result<()> {
             let words = ["`spin-sink`", "task 0", place, "300ms", "processor"];
             fails(house, &format!("sink-{place}"), &config, &words)?;
         }
-        // Questions are asked when a connector is created, which is refused then.
-        for place in ["needs", "validate", "task-settings"] {
-            let name = format!("asked-{place}");
+        for place in QUESTIONS {
             let config = source("spin", &json!({"in": place}));
-            let asked = house.worker.rest()?.ask_for(&name, &config)?;
-            let told = if asked.status == 200 {
-                // Some of it is asked by the connector itself.
-                let rest = house.worker.rest()?.clone();
-                wait::until(&format!("{name} has failed"), PATIENCE, || {
-                    let own = rest.connector(&name)?;
-                    Ok((own.state == "FAILED").then_some(own.reason))
-                })?
-            } else {
-                asked.refusal()?
-            };
-            ensure!(
-                told.contains("spin") && told.contains(place) && told.contains("300ms"),
-                "{place}: {told}"
-            );
-            unharmed(house)?;
+            refused(
+                house,
+                &format!("asked-{place}"),
+                &config,
+                &["spin", place, "300ms"],
+            )?;
         }
-        // A task that does not want to end is ended.
         for (name, config) in [
             ("close", source("spin", &json!({"in": "close"}))),
             ("sink-close", sink("spin-sink", &json!({"in": "close"}))),
             ("sink-revoked", sink("spin-sink", &json!({"in": "revoked"}))),
         ] {
-            house.create(name, &config)?;
-            house.worker.reaches(name, "RUNNING", PATIENCE)?;
-            house.worker.rest()?.delete(name)?;
-            let rest = house.worker.rest()?.clone();
-            wait::until_true(&format!("{name} is gone"), PATIENCE, || {
-                Ok(!rest.connectors()?.iter().any(|known| known == name))
-            })?;
-            unharmed(house)?;
+            ends(house, name, &config)?;
         }
         Ok(())
     })
+}
+
+#[test]
+fn a_trap_in_any_export_stops_its_task_alone() -> Result<()> {
+    in_a_house_with(&["trap-source", "trap-sink"], SHORT, |house| {
+        for place in ["open", "poll", "committed"] {
+            let config = source("trap-source", &json!({"in": place}));
+            let words = ["`trap-source`", "task 0", place, "asked to trap"];
+            fails(house, &format!("trap-{place}"), &config, &words)?;
+        }
+        for place in ["open", "put", "flush"] {
+            let config = sink("trap-sink", &json!({"in": place}));
+            let words = ["`trap-sink`", "task 0", place, "asked to trap"];
+            fails(house, &format!("sink-{place}"), &config, &words)?;
+        }
+        for place in QUESTIONS {
+            let config = source("trap-source", &json!({"in": place}));
+            let words = ["trap-source", place, "asked to trap"];
+            refused(house, &format!("asked-{place}"), &config, &words)?;
+        }
+        for (name, config) in [
+            ("close", source("trap-source", &json!({"in": "close"}))),
+            ("sink-close", sink("trap-sink", &json!({"in": "close"}))),
+            ("sink-revoked", sink("trap-sink", &json!({"in": "revoked"}))),
+        ] {
+            ends(house, name, &config)?;
+        }
+        Ok(())
+    })
+}
+
+/// Whatever a plugin says, what is kept and shown of it fits on a page.
+#[test]
+fn words_without_measure_are_cut() -> Result<()> {
+    in_a_house_with(
+        &["wordy-source", "answer-source", "reject-sink"],
+        SHORT,
+        |house| {
+            for (what, word) in [
+                ("problems", "what"),
+                ("problem", "bytes more"),
+                ("needs", "needs"),
+                ("need", "need"),
+                ("tasks", "task-settings"),
+                ("settings", "task-settings"),
+            ] {
+                let config = source("wordy-source", &json!({"what": what}));
+                refused(house, &format!("wordy-{what}"), &config, &[word])?;
+            }
+            for answer in ["fatal", "invalid"] {
+                let settings =
+                    json!({"answer": answer, "reason-bytes": "3000000", "times": "1000000"});
+                let config = source("answer-source", &settings);
+                fails(
+                    house,
+                    answer,
+                    &config,
+                    &["answer-source", "poll", "bytes more"],
+                )?;
+            }
+            let settings = json!({"text": "line", "reason-bytes": "3000000"});
+            let config = sink("reject-sink", &settings);
+            fails(
+                house,
+                "reject",
+                &config,
+                &["reject-sink", "offset 0", "bytes more"],
+            )
+        },
+    )
 }
 
 #[test]
@@ -305,7 +392,9 @@ fn files_made_to_break_the_worker_are_left_out() -> Result<()> {
             .find(|path| path.extension().is_some_and(|ending| ending == "cwasm"));
         let code = std::fs::read(code.context("no compiled code yet; run another suite first")?)?;
         let other = std::fs::read(locate::guests()?.join("answer-source.wasm"))?;
-        let cases: [(&str, &[u8], &str); 5] = [
+        let guests = locate::guests()?;
+        let guest = |name: &str| std::fs::read(guests.join(name));
+        let cases: [(&str, &[u8], &str); 7] = [
             (
                 "many.wasm",
                 &files::with_functions(&plugin, 100_000),
@@ -324,8 +413,18 @@ fn files_made_to_break_the_worker_are_left_out() -> Result<()> {
             ("kept.wasm", &code, "not a WebAssembly component"),
             (
                 "spin-describe.wasm",
-                &std::fs::read(locate::guests()?.join("spin-describe.wasm"))?,
-                "describe",
+                &guest("spin-describe.wasm")?,
+                "`describe` was stopped",
+            ),
+            (
+                "trap-describe.wasm",
+                &guest("trap-describe.wasm")?,
+                "asked to trap in describe",
+            ),
+            (
+                "wordy-describe.wasm",
+                &guest("wordy-describe.wasm")?,
+                "describes itself wrongly",
             ),
         ];
         for (name, bytes, _) in &cases {
@@ -346,7 +445,8 @@ fn files_made_to_break_the_worker_are_left_out() -> Result<()> {
             .map(|(name, _, words)| (*name, *words))
             .chain([("huge.wasm", "the limit of a plugin is 32 MiB")])
         {
-            let line = log.lines().find(|line| line.contains(name));
+            let told = |line: &&str| line.contains(name) && line.contains("is left out");
+            let line = log.lines().find(told);
             let line = line.with_context(|| format!("{name} is not in the log: {log}"))?;
             ensure!(line.contains(words) && line.len() < 4_096, "{name}: {line}");
         }

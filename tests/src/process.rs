@@ -210,6 +210,24 @@ impl Process {
         Ok(Duration::from_millis(ticks * 10))
     }
 
+    /// The processes that it has started and that still run.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn children(&self) -> Result<Vec<u32>> {
+        let mut children = Vec::new();
+        for entry in std::fs::read_dir("/proc").context("cannot read /proc")? {
+            let name = entry?.file_name();
+            let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            if parent_of_running(id) == Some(self.child.id()) {
+                children.push(id);
+            }
+        }
+        Ok(children)
+    }
+
     /// The last lines of its log, to go with an error.
     pub fn tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
@@ -242,6 +260,23 @@ fn cpu_ticks(stat: &str) -> Result<u64> {
             .with_context(|| format!("`{text}` in stat is no number"))
     };
     Ok(field(11)? + field(12)?)
+}
+
+/// Processor time that a process has used; none when there is no such process.
+pub fn processor_time(id: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // Ticks are a hundredth of a second on every Linux that Rust supports.
+    Duration::from_millis(cpu_ticks(&stat).unwrap_or_default() * 10)
+}
+
+/// Who started this process, while it runs: not once it has ended, nor when nobody has asked how.
+pub fn parent_of_running(id: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z").then_some(())?;
+    fields.next()?.parse().ok()
 }
 
 impl Drop for Process {

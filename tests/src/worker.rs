@@ -31,6 +31,8 @@ pub struct Setup {
     pub directory: PathBuf,
     /// Further lines of configuration, such as limits.
     pub extra: String,
+    /// Further lines of its section `[worker]`.
+    pub worker: String,
     namesrv: String,
     plugins: Vec<PathBuf>,
     code_cache: PathBuf,
@@ -56,6 +58,7 @@ impl Setup {
         Ok(Self {
             directory: directory.to_owned(),
             extra: String::new(),
+            worker: String::new(),
             namesrv: namesrv.to_owned(),
             plugins: vec![locate::plugins()?],
             code_cache: locate::code_cache(),
@@ -195,12 +198,13 @@ impl Setup {
             .map(|folder| quoted(&folder.to_string_lossy()))
             .collect();
         format!(
-            "[worker]\ndirectory = \"data\"\ncode-cache = {}\nplugins = [{}]\n\n\
+            "[worker]\ndirectory = \"data\"\ncode-cache = {}\nplugins = [{}]\n{}\n\
              [rest]\nlisten = \"127.0.0.1:0\"\n\n\
              [broker]\nnamesrv = {}\n\n\
              [[grant]]\nplugin = \"*\"\nread-directory = [\".\"]\nwrite-directory = [\".\"]\n\n{}",
             quoted(&self.code_cache.to_string_lossy()),
             plugins.join(", "),
+            self.worker,
             quoted(&self.namesrv),
             self.extra,
         )

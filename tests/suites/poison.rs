@@ -1,21 +1,12 @@
 //! Bad records and bad plugins: the task stops and says where and why, the offset does not pass the
 //! record, nobody else notices, and once mended it goes on with exactly that record.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use connect_tests::cluster::Cluster;
-use connect_tests::folder::alone;
+use anyhow::{Result, ensure};
+use connect_tests::house::{PATIENCE, content, in_a_house};
 use connect_tests::wait;
-use connect_tests::worker::{Setup, Worker};
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Tries often, so that tests need not wait; a worker's own default begins with a second.
-const RESTART: &str = "[restart]\nfirst-ms = 200\nlongest-ms = 1000\nattempts = 1000\n";
 
 /// Spans outside the arena, wrong indices, bits, sizes and texts, and too much of everything.
 const LIARS: [&str; 6] = [
@@ -26,101 +17,6 @@ const LIARS: [&str; 6] = [
     "bad-text-source",
     "too-much-source",
 ];
-
-/// A worker with a healthy pair of connectors beside whatever is tried out.
-struct House {
-    setup: Setup,
-    worker: Worker,
-    neighbour: String,
-}
-
-impl House {
-    fn append(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.setup.file(name);
-        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(file.write_all(text.as_bytes())?)
-    }
-
-    fn create(&self, name: &str, config: &Value) -> Result<()> {
-        self.worker.rest()?.create(name, config)
-    }
-
-    /// `lines` in a topic of this name.
-    fn topic(&self, name: &str, lines: &str) -> Result<()> {
-        self.append(&format!("{name}.txt"), lines)?;
-        self.create(
-            &format!("{name}-feed"),
-            &json!({"connector.class": "file-source", "filename": format!("{name}.txt"),
-                    "connect.topicname": name}),
-        )
-    }
-
-    fn becomes(&self, file: &str, expected: &str) -> Result<()> {
-        let path = self.setup.file(file);
-        wait::until_true(&format!("{file} is complete"), PATIENCE, || {
-            Ok(content(&path) == expected)
-        })
-        .with_context(|| format!("it holds {:?}", content(&path)))
-    }
-
-    /// Waits until task 0 is FAILED with a reason that holds all of `words`.
-    fn fails_with(&self, name: &str, words: &[&str]) -> Result<String> {
-        let rest = self.worker.rest()?;
-        let mut last = None;
-        let reason = wait::until(
-            &format!("{name} has failed with {words:?}"),
-            PATIENCE,
-            || {
-                let task = rest.tasks(name)?.into_iter().next();
-                last.clone_from(&task);
-                let told = |reason: &str| words.iter().all(|word| reason.contains(word));
-                Ok(task
-                    .filter(|task| task.state == "FAILED" && told(&task.reason))
-                    .map(|task| task.reason))
-            },
-        );
-        reason.with_context(|| format!("its task is {last:?}"))
-    }
-
-    /// The neighbours go on: a new line of theirs arrives.
-    fn is_healthy(&mut self) -> Result<()> {
-        self.worker.process().check()?;
-        let line = format!("line {}\n", self.neighbour.lines().count());
-        self.neighbour.push_str(&line);
-        self.append("neighbour.txt", &line)?;
-        let expected = self.neighbour.clone();
-        self.becomes("neighbour-out.txt", &expected)
-            .context("the neighbours stand still")
-    }
-}
-
-fn content(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
-}
-
-fn in_a_house(guests: &[&str], test: impl FnOnce(&mut House) -> Result<()>) -> Result<()> {
-    alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let mut setup =
-            Setup::new(&folder.join("worker"), &cluster.namesrv())?.with_guests(guests)?;
-        setup.extra = RESTART.to_owned();
-        let worker = setup.start()?;
-        let mut house = House {
-            setup,
-            worker,
-            neighbour: String::new(),
-        };
-        house.topic("neighbour", "")?;
-        house.create(
-            "neighbour-sink",
-            &json!({"connector.class": "file-sink", "filename": "neighbour-out.txt",
-                    "connect.topicnames": "neighbour"}),
-        )?;
-        house.is_healthy()?;
-        test(&mut house)?;
-        house.is_healthy()
-    })
-}
 
 fn poison_sink(topic: &str, poison: &str, answer: &str) -> Value {
     json!({"connector.class": "poison-sink", "poison": poison, "answer": answer, "out": "good.txt",

@@ -1,14 +1,16 @@
 //! SIGTERM: the worker is down soon, everything it took is through, and nothing comes twice.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
 use connect_tests::faults::{DOWN_WITHIN, stops};
 use connect_tests::folder::alone;
+use connect_tests::process::{Process, parent_of_running, processor_time};
 use connect_tests::scenario::{Scenario, Shape};
-use connect_tests::wait;
 use connect_tests::worker::Setup;
+use connect_tests::{files, locate, wait};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -126,18 +128,52 @@ fn a_second_signal_ends_the_worker_at_once() -> Result<()> {
     })
 }
 
+/// A worker that compiles for longer than any of these tests waits.
+fn compiling(folder: &Path) -> Result<(Setup, Process, u32)> {
+    let long = folder.join("long");
+    std::fs::create_dir_all(&long)?;
+    let plugin = std::fs::read(locate::plugins()?.join("file-source.wasm"))?;
+    let many = files::with_functions(&plugin, 200_000);
+    std::fs::write(long.join("long.wasm"), many)?;
+    let setup = Setup::new(&folder.join("worker"), "127.0.0.1:1")?.with_plugins(&long);
+    let process = setup.spawn(None)?;
+    // Those of the shipped plugins, where they are not compiled yet, end soon.
+    let child = wait::until("it compiles", Duration::from_secs(120), || {
+        let child = process.children()?.first().copied();
+        let long = |child: &u32| processor_time(*child) > Duration::from_secs(3);
+        Ok(child.filter(long))
+    })?;
+    Ok((setup, process, child))
+}
+
+fn gone(child: u32) -> Result<()> {
+    wait::until_true("its child is gone", Duration::from_secs(20), || {
+        Ok(parent_of_running(child).is_none())
+    })
+}
+
+/// A worker that is killed cannot look after its children.
+#[test]
+fn a_worker_that_is_killed_while_it_compiles_leaves_nothing_behind() -> Result<()> {
+    alone(|folder| {
+        let (_, mut process, child) = compiling(folder)?;
+        process.kill()?;
+        gone(child)
+    })
+}
+
 /// Compiling a large plugin takes long; a worker that is told to stop meanwhile does not finish it.
 #[test]
 fn a_stop_while_plugins_are_compiled() -> Result<()> {
     alone(|folder| {
-        let setup = Setup::new(&folder.join("worker"), "127.0.0.1:1")?.with_cold_code();
-        let mut process = setup.spawn(None)?;
-        logged(&setup, "loading plugins")?;
+        let (setup, mut process, child) = compiling(folder)?;
         let (_, status) = process.terminate(DOWN_WITHIN)?;
+        gone(child)?;
         ensure!(status.success(), "it ended with {status}");
         let log = setup.log();
         ensure!(log.contains("stopped while starting"), "{log}");
         // What was begun is no harm to the next start.
+        std::fs::remove_file(folder.join("long/long.wasm"))?;
         let worker = setup.start();
         worker.map(drop)
     })

@@ -50,6 +50,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: PluginCommand,
     },
+    /// Compiles one plugin: how a worker runs itself for each new file.
+    #[command(hide = true)]
+    Compile {
+        /// Most address space, in bytes.
+        memory_bytes: u64,
+        /// Most processor time, in seconds.
+        cpu_seconds: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         }
     };
     match run(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             // Where standard error is closed, the exit code has to do.
             drop(writeln!(
@@ -49,8 +49,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
-    match command {
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    let done = match command {
         Command::Standalone { config } => {
             let settings = config::load(&config).map_err(Failure::configuration)?;
             logging::start()?;
@@ -73,5 +73,11 @@ fn run(command: Command) -> Result<(), Failure> {
             logging::start()?;
             commands::plugin::run(output, &what)
         }
-    }
+        // Before anything else is set up: it gives up what it could do harm with.
+        Command::Compile {
+            memory_bytes,
+            cpu_seconds,
+        } => return Ok(commands::compile::run(memory_bytes, cpu_seconds)),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

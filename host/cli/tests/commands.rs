@@ -270,4 +270,50 @@ mod tests {
         // At the finest level of logging, too.
         assert!(!log.contains("hunter2") && !log.contains("visible7"));
     }
+    /// The lines of `/proc/PID/FILE` of a child that waits for its input.
+    fn process(child: &Child, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap()
+    }
+
+    #[test]
+    fn a_compiling_child_binds_itself_before_it_reads() {
+        use std::io::Write as _;
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = command(directory.path())
+            .args(["compile", "1073741824", "7"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let bound = |limits: &str| {
+            let limit = |name: &str| -> Vec<String> {
+                let line = limits.lines().find_map(|line| line.strip_prefix(name));
+                let words = line.unwrap_or_default().split_whitespace();
+                words.take(2).map(str::to_owned).collect()
+            };
+            limit("Max open files") == ["3", "3"]
+                && limit("Max address space") == ["1073741824", "1073741824"]
+                && limit("Max cpu time") == ["7", "12"]
+                && limit("Max file size") == ["0", "0"]
+                && limit("Max core file size") == ["0", "0"]
+        };
+        while !bound(&process(&child, "limits")) {
+            assert!(Instant::now() < deadline, "{}", process(&child, "limits"));
+            std::thread::yield_now();
+        }
+        // The name in parentheses may hold anything; behind it the nice value is the 17th field.
+        assert_eq!(process(&child, "oom_score_adj").trim(), "1000");
+        let stat = process(&child, "stat");
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        assert_eq!(fields.split_whitespace().nth(16), Some("19"), "{stat}");
+        child.stdin.take().unwrap().write_all(b"junk").unwrap();
+        let (code, out, err) = told(child.wait_with_output().unwrap());
+        assert_eq!((code, out.as_str()), (65, ""), "{err}");
+        assert!(
+            !err.is_empty() && !err.contains("rocketmq-connect"),
+            "{err}"
+        );
+    }
 }

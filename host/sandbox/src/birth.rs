@@ -215,6 +215,87 @@ pub(crate) mod tests {
         );
     }
 
+    /// The engine looks at its clock between such operations only, and each may be as long as all of
+    /// the memory.
+    #[tokio::test]
+    async fn bulk_operations_without_end_are_stopped_between_two_of_them() {
+        let limits = Limits {
+            call_cpu: Duration::from_millis(100),
+            call_wall: Duration::from_secs(60),
+            memory_bytes: 64 << 20,
+            ..Limits::default()
+        };
+        let memory = "(memory 1024) (data $d \"some bytes\")";
+        let table = "(table $t 100000 funcref) (elem $e func $f)";
+        let all = 1_024 << 16;
+        for (parts, operation) in [
+            (
+                memory,
+                format!("(memory.fill (i32.const 0) (i32.const 7) (i32.const {all}))"),
+            ),
+            (
+                memory,
+                format!(
+                    "(memory.copy (i32.const 0) (i32.const 1) (i32.const {}))",
+                    all - 1
+                ),
+            ),
+            (
+                memory,
+                "(memory.init $d (i32.const 0) (i32.const 0) (i32.const 10))".to_owned(),
+            ),
+            (memory, "(drop (memory.grow (i32.const 1)))".to_owned()),
+            (
+                table,
+                "(table.fill $t (i32.const 0) (ref.func $f) (i32.const 100000))".to_owned(),
+            ),
+            (
+                table,
+                "(table.copy $t $t (i32.const 0) (i32.const 1) (i32.const 99999))".to_owned(),
+            ),
+            (
+                table,
+                "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 1))".to_owned(),
+            ),
+        ] {
+            let module = format!("{parts} (func $f (loop {operation} (br 0))) (start $f)");
+            let started = std::time::Instant::now();
+            let error = instantiate(&module, &limits).await.unwrap_err();
+            // Growth is refused each time, and that is what the error tells.
+            let due = match operation.contains("grow") {
+                true => matches!(error, CallError::Memory { .. }),
+                false => matches!(error, CallError::Cpu { .. }),
+            };
+            assert!(due, "{operation}: {error:?}");
+            // A hundred milliseconds and one operation; the rest is for machines that are busy.
+            let took = started.elapsed();
+            assert!(took < Duration::from_secs(30), "{operation}: {took:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_grows_to_its_limit_and_no_further() {
+        let limits = Limits {
+            call_cpu: Duration::from_secs(10),
+            ..Limits::default()
+        };
+        for (step, expected) in [(1_000, 101_000), (50_000_000, 50_000_000)] {
+            // Traps at the first refusal.
+            let module = format!(
+                "(table $t 0 funcref)
+                 (func $f (loop
+                   (if (i32.eq (table.grow $t (ref.null func) (i32.const {step})) (i32.const -1))
+                     (then unreachable))
+                   (br 0)))
+                 (start $f)"
+            );
+            let error = instantiate(&module, &limits).await.unwrap_err();
+            let breach = error.breach().unwrap();
+            assert_eq!(breach.limit, Limit::TableElements, "{step}: {error:?}");
+            assert_eq!(breach.asked, Some(expected), "{step}: {error:?}");
+        }
+    }
+
     /// Handles on resources of its own, behind which the worker has no entries to count.
     #[tokio::test]
     async fn a_guest_cannot_fill_its_own_table_of_handles() {

@@ -92,14 +92,7 @@ impl CodeCache {
     /// The compiled code of a plugin, if it is here and whole.
     pub(crate) fn code(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let bytes = self.read(Kind::Code, digest)?;
-        let code = bytes.get(SEAL..)?;
-        #[expect(unsafe_code, reason = "the only way to load compiled code")]
-        // SAFETY: `code` was written by `store` of a worker of this user with an engine of the same
-        // compatibility hash, which holds wasmtime's exact version: the directory is ours with mode
-        // 0700, checked when it was opened, and the bytes in memory match the digest written with
-        // them, so they are what `Component::serialize` gave.
-        let component = unsafe { Component::deserialize(engine, code) };
-        component
+        load(engine, bytes.get(SEAL..)?)
             .inspect_err(|error| tracing::warn!(%error, digest, "the code cache gave unusable code; compiling anew"))
             .ok()
     }
@@ -191,9 +184,24 @@ impl CodeCache {
     }
 }
 
+/// Makes a component of compiled code. Only for code that this program's own compiler made: what the
+/// cache kept of it, or what has just come from it.
+pub(crate) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    #[expect(unsafe_code, reason = "the only way to load compiled code")]
+    // SAFETY: `code` is what `Engine::precompile_component` of this build gave for an engine of the
+    // same compatibility hash, which holds wasmtime's exact version. From the cache: `store` wrote
+    // it, in a directory that is ours with mode 0700, checked when it was opened, under a name that
+    // holds the hash, and the bytes in memory match the digest written with them. From a compiling
+    // child: it is another run of this program, which named the same hash and whose bytes match the
+    // digest that came with them.
+    unsafe {
+        Component::deserialize(engine, code)
+    }
+}
+
 /// Names everything that compiled code depends on: wasmtime's exact version, its settings, the
 /// processor's features, and our own file form.
-fn engine_key(engine: &Engine) -> String {
+pub(crate) fn engine_key(engine: &Engine) -> String {
     struct Digesting(Sha256);
     impl Hasher for Digesting {
         fn finish(&self) -> u64 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Strategy, WasmBacktraceDetails};
 
+use crate::compile::Compiler;
 use crate::limits::{LimitChanges, Limits};
 
 /// Settings of a [`crate::Sandbox`].
@@ -14,6 +15,9 @@ pub struct SandboxSettings {
     /// Directory of the code cache, used by this worker alone; made when it is not there. Without
     /// one every start compiles every plugin. Default none.
     pub code_cache: Option<std::path::PathBuf>,
+    /// Who compiles the files that the cache has not. Default [`Compiler::Here`], which is for files
+    /// that are trusted.
+    pub compiler: Compiler,
     /// Largest plugin file, in bytes. Default 32 MiB.
     pub max_component_bytes: u64,
     /// Length of a time slice: how long one guest may hold a thread while others wait. Default 1 ms.
@@ -30,6 +34,7 @@ impl Default for SandboxSettings {
     fn default() -> Self {
         Self {
             code_cache: None,
+            compiler: Compiler::default(),
             max_component_bytes: 32 << 20,
             epoch_tick: Duration::from_millis(1),
             defaults: Limits::default(),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
@@ -10,6 +11,7 @@ use wasmtime::{Engine, component::InstancePre};
 
 use crate::birth::{INSTANTIATE, Origin};
 use crate::cache::{self, CodeCache, Kind};
+use crate::compile;
 use crate::config::{SandboxSettings, engine_config};
 use crate::description::Description;
 use crate::error::CallError;
@@ -28,17 +30,17 @@ const LARGEST_RECORD_BYTES: u64 = 4 << 20;
 /// Where plugins are loaded. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Sandbox {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {
     pub(crate) settings: SandboxSettings,
-    engine: Engine,
+    pub(crate) engine: Engine,
     linker: Linker<State>,
     ticker: Arc<Ticker>,
     spare: Arc<Spare>,
-    cache: Option<CodeCache>,
-    compiling: Arc<Semaphore>,
+    pub(crate) cache: Option<CodeCache>,
+    pub(crate) compiling: Arc<Semaphore>,
 }
 
 impl Sandbox {
@@ -81,7 +83,8 @@ impl Sandbox {
 
     /// Makes a plugin of the bytes of a file. Compiles them unless the cache has them, and runs the
     /// plugin's description of itself, without access to anything and under tight limits. The name
-    /// of the file is for messages only. Needs a tokio runtime with time.
+    /// of the file is for messages only. Needs a tokio runtime with time, and with I/O where a child
+    /// compiles.
     ///
     /// # Errors
     /// See [`LoadError`]; every text names the file.
@@ -113,21 +116,24 @@ impl Sandbox {
         Ok(plugin)
     }
 
-    /// Inspection and compilation, off the runtime's threads.
+    /// Inspection, and compilation where the cache has not the code.
     async fn prepare(&self, file: Arc<str>, bytes: Vec<u8>) -> Result<Prepared, LoadError> {
-        let shared = Arc::clone(&self.shared);
-        let stopped = {
-            let file = Arc::clone(&file);
-            move |reason: String| LoadError::Compile { file, reason }
+        let bytes = Bytes::from(bytes);
+        let look = {
+            let (shared, file, bytes) =
+                (Arc::clone(&self.shared), Arc::clone(&file), bytes.clone());
+            move || shared.look(&file, &bytes)
         };
-        // The permit goes with the work: should this future be dropped, the next file still waits.
-        let permit = Arc::clone(&self.shared.compiling).acquire_owned().await;
-        let permit = permit.map_err(|error| stopped.clone()(error.to_string()))?;
-        let work = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            shared.prepare(file, &bytes)
-        });
-        work.await.map_err(|error| stopped(error.to_string()))?
+        let (inspected, digest, cached) = compile::blocking(&file, look).await??;
+        let component = match cached {
+            Some(component) => component,
+            None => compile::compile(&self.shared, &file, &digest, bytes).await?,
+        };
+        Ok(Prepared {
+            digest,
+            component,
+            inspected,
+        })
     }
 
     fn link(&self, prepared: &Prepared) -> wasmtime::Result<InstancePre<State>> {
@@ -193,41 +199,26 @@ struct Prepared {
 }
 
 impl Shared {
-    fn prepare(&self, file: Arc<str>, bytes: &[u8]) -> Result<Prepared, LoadError> {
-        let inspected = inspect(&file, bytes, self.settings.max_component_bytes)?;
+    /// What a file is, and its code, if the cache has it.
+    fn look(
+        &self,
+        file: &Arc<str>,
+        bytes: &[u8],
+    ) -> Result<(Inspected, String, Option<Component>), LoadError> {
+        let inspected = inspect(file, bytes, self.settings.max_component_bytes)?;
         let digest = digest(bytes);
-        let cached = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.code(&self.engine, &digest));
-        if let Some(component) = cached {
-            return Ok(Prepared {
-                digest,
-                component,
-                inspected,
-            });
-        }
-        let component =
-            Component::from_binary(&self.engine, bytes).map_err(|error| LoadError::Compile {
-                file,
-                reason: short(&error),
-            })?;
-        if let Some(cache) = &self.cache {
-            match component.serialize() {
-                Ok(code) => cache.store(Kind::Code, &digest, &code),
-                Err(error) => tracing::warn!(%error, digest, "compiled code cannot be kept"),
-            }
-        }
-        Ok(Prepared {
-            digest,
-            component,
-            inspected,
-        })
+        let cached = self.cached(&digest);
+        Ok((inspected, digest, cached))
+    }
+
+    /// The code of the file with this digest, if the cache has it.
+    pub(crate) fn cached(&self, digest: &str) -> Option<Component> {
+        self.cache.as_ref()?.code(&self.engine, digest)
     }
 }
 
 /// All causes on one line. The text may hold names from the file, so it is bounded.
-fn short(error: &wasmtime::Error) -> String {
+pub(crate) fn short(error: &wasmtime::Error) -> String {
     text::reason(&format!("{error:#}"))
 }
 

@@ -16,6 +16,10 @@ use crate::text;
 /// Our package in the names of imports and exports.
 const PACKAGE: &str = "rocketmq:connect/";
 
+/// Most imports or exports at the top level. Components have some ten of them; a file made to break
+/// whoever reads it has millions, each larger in memory than in the file.
+const NAMES: usize = 4_096;
+
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspected {
@@ -54,13 +58,16 @@ pub(crate) fn inspect(file: &Arc<str>, bytes: &[u8], limit: u64) -> Result<Inspe
     if Parser::is_core_wasm(bytes) {
         return Err(LoadError::CoreModule { file: file() });
     }
-    let names = names(bytes).map_err(|error| {
-        // Its text may hold names from the file.
-        LoadError::Malformed {
-            file: file(),
-            reason: text::reason(&error.to_string()),
-        }
-    })?;
+    let malformed = |reason: String| LoadError::Malformed {
+        file: file(),
+        reason,
+    };
+    // Its text may hold names from the file.
+    let names = names(bytes).map_err(|error| malformed(text::reason(&error.to_string())))?;
+    if names.imports.len().max(names.exports.len()) > NAMES {
+        let reason = format!("it has more than {NAMES} imports or exports");
+        return Err(malformed(reason));
+    }
     let role = role(&file, &names.exports)?;
     let stubs = stubs(&file, names.imports)?;
     Ok(Inspected { role, stubs })
@@ -75,12 +82,12 @@ fn names(bytes: &[u8]) -> wasmparser::Result<Names> {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {
-                for import in section {
+                for import in section.into_iter().take(room(&names.imports)) {
                     names.imports.push(import?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
-                for export in section {
+                for export in section.into_iter().take(room(&names.exports)) {
                     let export = export?;
                     if export.kind == ComponentExternalKind::Instance {
                         names.exports.push(export.name.name.to_owned());
@@ -91,6 +98,11 @@ fn names(bytes: &[u8]) -> wasmparser::Result<Names> {
         }
     }
     Ok(names)
+}
+
+/// How many more names are read: one more than there may be, to know that there are too many.
+fn room(names: &[String]) -> usize {
+    (NAMES + 1).saturating_sub(names.len())
 }
 
 fn role(file: &impl Fn() -> Arc<str>, exports: &[String]) -> Result<Role, LoadError> {
@@ -314,6 +326,20 @@ mod tests {
             let error = look(&component(&[import], &[CONNECTOR, SOURCE])).unwrap_err();
             assert!(error.to_string().contains(import), "{error}");
         }
+    }
+
+    #[test]
+    fn names_without_end_are_not_kept() {
+        let names: Vec<String> = (0..=NAMES)
+            .map(|at| format!("wasi:x/n{at}@0.2.0"))
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        look(&component(&names[1..], &[CONNECTOR, SOURCE])).unwrap();
+        let error = look(&component(&names, &[CONNECTOR, SOURCE])).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 4096 imports"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod bindings;
 mod birth;
 mod cache;
 mod call;
+mod compile;
 mod config;
 mod connector;
 mod context;
@@ -54,6 +55,7 @@ mod transform;
 use std::fmt;
 
 pub use access::{Access, Directory};
+pub use compile::{CompileFailure, Compiler, CompilerCommand, compile_as_child};
 pub use config::SandboxSettings;
 pub use connector::Plan;
 pub use context::{ResumeAnswer, SinkContext, SourceContext};

@@ -86,6 +86,14 @@ pub enum LoadError {
         /// What the compiler says.
         reason: String,
     },
+    /// The compiler did not do its work: it ran into a limit or fell over the file.
+    #[error("`{file}` could not be compiled: {reason}")]
+    Compiler {
+        /// The file.
+        file: Arc<str>,
+        /// How the compiler ended; of a limit, its value and where to change it.
+        reason: String,
+    },
     /// An import or export has another type than the interface says.
     #[error("`{file}` does not fit the interface: {reason}")]
     Types {

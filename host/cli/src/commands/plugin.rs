@@ -6,7 +6,9 @@ use crate::arguments::{Output, PluginCommand};
 use crate::failure::Failure;
 use crate::output::{harmless, print, table};
 use anyhow::Context as _;
-use connect_sandbox::{OptionKind, OptionSpec, Plugin, Sandbox, SandboxSettings};
+use connect_sandbox::{
+    Compiler, CompilerCommand, OptionKind, OptionSpec, Plugin, Sandbox, SandboxSettings,
+};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,7 +24,10 @@ pub(crate) fn run(output: Output, what: &PluginCommand) -> Result<(), Failure> {
 }
 
 fn inspect(file: &Path, output: Output) -> Result<(), Failure> {
-    let settings = SandboxSettings::default();
+    let settings = SandboxSettings {
+        compiler: Compiler::Child(CompilerCommand::this_program(["compile"])),
+        ..SandboxSettings::default()
+    };
     let bytes = read(file, settings.max_component_bytes)
         .with_context(|| format!("cannot read {}", file.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -13,7 +13,7 @@ use connect_broker::{BrokerError, RocketMq, RocketMqSettings};
 use connect_broker_embedded::{EmbeddedBroker, EmbeddedSettings};
 use connect_plugins::{Catalogue, Registry, Watch};
 use connect_runtime::{Dependencies, LimitLevels, Worker, WorkerSettings};
-use connect_sandbox::{Sandbox, SandboxSettings};
+use connect_sandbox::{Compiler, Sandbox, SandboxSettings};
 use connect_server::{Server, ServerSettings};
 use connect_store::Store;
 use std::path::PathBuf;
@@ -163,6 +163,7 @@ async fn plugins(
                 .clone()
                 .unwrap_or_else(|| settings.directory.join("code")),
         ),
+        compiler: Compiler::Child(settings.compiler.clone()),
         max_component_bytes: settings.plugin_bytes,
         defaults: settings.limits.worker.clone(),
         plugins: settings.limits.plugins.clone(),

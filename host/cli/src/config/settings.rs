@@ -3,7 +3,7 @@
 //! Holds secrets (the access keys of a cluster): must never be printed as a whole.
 
 use connect_runtime::{ConverterDefault, LimitLevels, Reload, Restart, Tuning};
-use connect_sandbox::Grant;
+use connect_sandbox::{CompilerCommand, Grant};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) shutdown_deadline: Duration,
     /// Largest plugin file in bytes.
     pub(crate) plugin_bytes: u64,
+    /// Who compiles plugin files that are new, and within which limits.
+    pub(crate) compiler: CompilerCommand,
     pub(crate) rest: RestSettings,
     pub(crate) broker: BrokerSettings,
     pub(crate) key_converter: ConverterDefault,
@@ -104,6 +106,7 @@ impl Default for Settings {
             plugins: vec!["plugins".into()],
             shutdown_deadline: Duration::from_secs(30),
             plugin_bytes: 32 << 20,
+            compiler: CompilerCommand::this_program(["compile"]),
             rest: RestSettings {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)),
                 hosts: Vec::new(),

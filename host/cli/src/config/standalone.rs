@@ -71,6 +71,13 @@ fn worker(mut section: Section<'_, '_>, settings: &mut Settings) {
         &mut settings.plugin_bytes,
         section.number("plugin-bytes", 1..=1_u64 << 30),
     );
+    if let Some(cpu) = section.milliseconds("compile-ms", 1..=HOUR) {
+        settings.compiler = settings.compiler.clone().within(cpu);
+    }
+    set(
+        &mut settings.compiler.memory_bytes,
+        section.number("compile-memory-bytes", 256 << 20..=1_u64 << 40),
+    );
     section.finish();
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use connect_sandbox::{Plugin, Sandbox, SandboxSettings};
+use connect_sandbox::{Compiler, CompilerCommand, LoadError, Plugin, Sandbox, SandboxSettings};
 use sha2::{Digest, Sha256};
 
 use crate::fixtures::bytes;
@@ -76,6 +76,34 @@ async fn the_second_load_takes_what_is_there_and_damage_is_made_anew() {
     fs::write(&code, &damaged).unwrap();
     load(&directory).await;
     assert_ne!(fs::read(&code).unwrap(), damaged);
+}
+
+/// A worker with many plugins starts soon: what is there needs no process.
+#[tokio::test]
+async fn a_known_plugin_needs_no_compiler() {
+    let keep = tempfile::tempdir().unwrap();
+    let directory = keep.path().join("code");
+    let digest = load(&directory).await.digest().to_owned();
+    let none = CompilerCommand {
+        program: "/no/such/compiler".into(),
+        ..CompilerCommand::this_program([])
+    };
+    let sandbox = Sandbox::new(SandboxSettings {
+        code_cache: Some(directory),
+        compiler: Compiler::Child(none),
+        ..SandboxSettings::default()
+    })
+    .unwrap();
+    for number in 0..100 {
+        let name = format!("{number}.wasm");
+        let plugin = sandbox.load(&name, bytes("seq-source")).await.unwrap();
+        assert_eq!(plugin.digest(), digest);
+    }
+    let error = sandbox
+        .load("new.wasm", bytes("probe-source"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, LoadError::Compiler { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -10,13 +10,13 @@ use connect_sandbox::{CallError, Grant, Grants, TaskScope};
 use crate::fixtures::{Stored, plugin, poll, scope, settings, short, source, values};
 
 /// A directory to grant with a file, a directory beside it with a secret, and links between them.
-struct Tree {
+pub(crate) struct Tree {
     _keep: tempfile::TempDir,
-    granted: PathBuf,
-    secret: PathBuf,
+    pub(crate) granted: PathBuf,
+    pub(crate) secret: PathBuf,
 }
 
-fn tree() -> Tree {
+pub(crate) fn tree() -> Tree {
     let keep = tempfile::tempdir().unwrap();
     let root = keep.path().canonicalize().unwrap();
     let (granted, secret) = (root.join("granted"), root.join("beside"));

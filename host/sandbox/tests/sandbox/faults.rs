@@ -123,7 +123,7 @@ async fn a_batch_that_breaks_the_interface_in_any_way_is_refused() {
         ("bad-size-source", &["zero", "small", "huge", "ragged"]),
         (
             "bad-span-source",
-            &["value", "overflow", "position", "run", "header"],
+            &["value", "overflow", "position", "run", "header", "amplify"],
         ),
         ("bad-text-source", &["value", "schema", "nested", "header"]),
         ("too-much-source", &["records", "topics", "name"]),

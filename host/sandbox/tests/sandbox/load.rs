@@ -8,6 +8,19 @@ const SOURCE: [&str; 4] = ["open", "poll", "committed", "close"];
 
 /// A component that exports `functions` of each interface, all of them the same useless function.
 fn component(interfaces: &[(&str, &[&str])]) -> Vec<u8> {
+    component_with(interfaces, "")
+}
+
+/// A component that has the exports of a source, though of other types, and `parts`.
+pub(crate) fn plugin_with(parts: &str) -> Vec<u8> {
+    let interfaces = [
+        ("rocketmq:connect/connector@0.1.0", &CONNECTOR[..]),
+        ("rocketmq:connect/source@0.1.0", &SOURCE),
+    ];
+    component_with(&interfaces, parts)
+}
+
+fn component_with(interfaces: &[(&str, &[&str])], parts: &str) -> Vec<u8> {
     let mut text = String::from(
         r#"(component
             (core module $m (func (export "f") (result i32) unreachable))
@@ -22,7 +35,7 @@ fn component(interfaces: &[(&str, &[&str])]) -> Vec<u8> {
         text += &format!("(instance $\"{interface}\" {functions})");
         text += &format!("(export \"{interface}\" (instance $\"{interface}\"))");
     }
-    wat::parse_str(text + ")").unwrap()
+    wat::parse_str(text + parts + ")").unwrap()
 }
 
 async fn refused(bytes: Vec<u8>) -> LoadError {

@@ -1,4 +1,5 @@
-//! Rejects the records whose value contains `text`, with its offset in the reason; with
+//! Rejects the records whose value contains `text`, with its offset in the reason, which gets
+//! `reason-bytes` longer; with
 //! `late=true` at the flush instead of at once. With `honest=true` a flush lists the queues of which it
 //! has something durable, each up to its first rejected record, and no other queue.
 
@@ -11,6 +12,7 @@ struct Rejecting {
     text: String,
     late: bool,
     honest: bool,
+    more: String,
     bad: Vec<Late>,
     /// Where each queue stands, and whether a rejected record keeps it there.
     good: Vec<(QueueOffset, bool)>,
@@ -51,6 +53,7 @@ impl Connector for Rejecting {
                 .default(false)
                 .doc("reject at the flush"),
         )
+        .option(OptionSpec::integer("reason-bytes").default(0))
         .option(
             OptionSpec::boolean("honest")
                 .default(false)
@@ -65,6 +68,7 @@ impl Sink for Rejecting {
             text: settings.text("text")?.to_owned(),
             late: settings.boolean("late")?,
             honest: settings.boolean("honest")?,
+            more: "x".repeat(settings.parsed("reason-bytes", "a number")?),
             bad: Vec::new(),
             good: Vec::new(),
         })
@@ -79,7 +83,8 @@ impl Sink for Rejecting {
             if !bad {
                 continue;
             }
-            let reason = format!("contains {:?}, offset {}", self.text, record.offset());
+            let (text, more) = (&self.text, &self.more);
+            let reason = format!("contains {text:?}, offset {}{more}", record.offset());
             match Queue::of(&record).filter(|_| self.late) {
                 Some(queue) => self.bad.push(Late {
                     queue,

@@ -2,8 +2,8 @@
 //! `bulk=true`. `in=describe` cannot be chosen, since settings come after it: see `spin-describe`.
 
 use connect_sdk::{
-    Batch, Connector, Description, Need, Next, OptionSpec, Plan, Problem, Result, Settings, Source,
-    SourceContext,
+    Batch, Connector, Description, Need, Next, OptionSpec, Plan, Problem, Result, ResumePoint,
+    Settings, Source, SourceContext,
 };
 
 struct Spin {
@@ -63,6 +63,11 @@ impl Source for Spin {
             .value(b"works")
             .finish()?;
         Ok(Next::Now)
+    }
+
+    fn committed(&mut self, _: &[ResumePoint]) -> Result<()> {
+        spin(&self.settings, "committed");
+        Ok(())
     }
 
     fn close(&mut self) -> Result<()> {

@@ -1,15 +1,16 @@
-//! Traps with the record number `records` (from 1), counted over all batches; in `flush` or `close`
-//! when `in` says so.
+//! Traps with the record number `records` (from 1), counted over all batches; in another export when
+//! `in` says so, in `assigned` once it is open.
 
 use connect_sdk::{
-    Connector, Description, Flushed, OptionSpec, Records, Rejected, Result, Settings, Sink,
-    SinkContext,
+    Connector, Description, Flushed, OptionSpec, Queue, QueueOffset, Records, Rejected, Result,
+    Settings, Sink, SinkContext,
 };
 
 struct Trapping {
     place: String,
     records: u64,
     taken: u64,
+    opened: bool,
 }
 
 impl Connector for Trapping {
@@ -22,7 +23,7 @@ impl Connector for Trapping {
         .option(
             OptionSpec::text("in")
                 .default("put")
-                .allowed(["put", "flush", "close", "open"]),
+                .allowed(["put", "flush", "close", "open", "assigned", "revoked"]),
         )
         .option(
             OptionSpec::integer("records")
@@ -40,7 +41,23 @@ impl Sink for Trapping {
             place,
             records: settings.parsed("records", "a number")?,
             taken: 0,
+            opened: false,
         })
+    }
+
+    fn assigned(&mut self, _: &[QueueOffset]) -> Result<Vec<QueueOffset>> {
+        // The SDK tells of the first queues from within `open`.
+        let first = !std::mem::replace(&mut self.opened, true);
+        assert!(
+            first || self.place != "assigned",
+            "asked to trap in assigned"
+        );
+        Ok(Vec::new())
+    }
+
+    fn revoked(&mut self, _: &[Queue], _: bool) -> Result<()> {
+        assert_ne!(self.place, "revoked", "asked to trap in revoked");
+        Ok(())
     }
 
     fn put(&mut self, records: &Records<'_>) -> Result<Vec<Rejected>> {

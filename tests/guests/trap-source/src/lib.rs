@@ -1,4 +1,5 @@
-//! Traps in the export named by `in`; in `poll` after `polls` good ones of one record each.
+//! Traps in the export named by `in`; in `poll` after `polls` good ones of one record each. With
+//! `how=twice` the message of the panic panics itself.
 
 use connect_sdk::{
     Batch, Connector, Description, Need, Next, OptionSpec, Plan, Problem, Result, ResumePoint,
@@ -7,8 +8,18 @@ use connect_sdk::{
 
 struct Trapping {
     place: String,
+    twice: bool,
     polls: u64,
     polled: u64,
+}
+
+/// Panics when it is to be shown.
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("panicked while panicking")
+    }
 }
 
 fn trap(settings: &Settings, here: &str) {
@@ -23,6 +34,11 @@ impl Connector for Trapping {
             "Traps where it is told to.",
         )
         .option(OptionSpec::text("in").default("poll"))
+        .option(
+            OptionSpec::text("how")
+                .default("once")
+                .allowed(["once", "twice"]),
+        )
         .option(
             OptionSpec::integer("polls")
                 .default(0)
@@ -51,16 +67,16 @@ impl Source for Trapping {
         trap(settings, "open");
         Ok(Self {
             place: settings.text("in")?.to_owned(),
+            twice: settings.text("how")? == "twice",
             polls: settings.parsed("polls", "a number")?,
             polled: 0,
         })
     }
 
     fn poll(&mut self, batch: &mut Batch) -> Result<Next> {
-        assert!(
-            self.place != "poll" || self.polled < self.polls,
-            "asked to trap in poll"
-        );
+        let due = self.place == "poll" && self.polled >= self.polls;
+        assert!(!(due && self.twice), "{Unspeakable}");
+        assert!(!due, "asked to trap in poll");
         self.polled += 1;
         let number = self.polled.to_string();
         batch

@@ -1,13 +1,29 @@
-//! The directories one instance gets. Only [`crate::Grants::allow`] fills it, so whatever is in here
-//! was granted; opening makes sure that it still is the directory that was looked at.
+//! What one instance gets: directories, places on the network, environment variables. Only
+//! [`crate::Grants::allow`] fills it, so whatever is in here was granted; opening a directory makes
+//! sure that it still is the one that was looked at.
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::egress::{AddressGrant, Endpoint, HostName, NetworkAccess, Origin};
 
 /// What an instance may touch. Nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     directories: Vec<Directory>,
+    network: NetworkAccess,
+    /// Names of variables of the worker's environment.
+    environment: Vec<String>,
+}
+
+/// One thing that was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    Directory(Directory),
+    Http(Origin),
+    Tcp(Endpoint),
+    Resolve(HostName),
+    Environment(String),
 }
 
 /// A directory the guest finds under the name it asked for.
@@ -35,15 +51,48 @@ impl Access {
             })
         };
         let more = self.directories.iter().filter(|mine| !within(mine));
-        more.map(|directory| {
+        let directories = more.map(|directory| {
             let right = if directory.writable { "write" } else { "read" };
             format!("{right} directory `{}`", directory.host.display())
-        })
-        .collect()
+        });
+        let more = self.environment.iter();
+        let environment = more
+            .filter(|name| !other.environment.contains(name))
+            .map(|name| format!("environment variable `{name}`"));
+        directories
+            .chain(self.network.beyond(&other.network))
+            .chain(environment)
+            .collect()
+    }
+
+    /// What of the network may be reached.
+    pub fn network(&self) -> &NetworkAccess {
+        &self.network
+    }
+
+    /// The variables of the worker's environment that may be seen.
+    pub fn environment(&self) -> &[String] {
+        &self.environment
+    }
+
+    /// Adds one thing.
+    pub(crate) fn add(&mut self, given: Given) {
+        match given {
+            Given::Directory(directory) => self.add_directory(directory),
+            Given::Http(origin) => self.network.http.push(origin),
+            Given::Tcp(endpoint) => self.network.tcp.push(endpoint),
+            Given::Resolve(name) => self.network.names.push(name),
+            Given::Environment(name) => self.environment.push(name),
+        }
+    }
+
+    /// Adds addresses that what was granted may lead to.
+    pub(crate) fn add_addresses(&mut self, addresses: impl Iterator<Item = AddressGrant>) {
+        self.network.addresses.extend(addresses);
     }
 
     /// Adds a directory; asked for twice, the wider right holds.
-    pub(crate) fn add(&mut self, directory: Directory) {
+    fn add_directory(&mut self, directory: Directory) {
         match self
             .directories
             .iter_mut()
@@ -136,8 +185,8 @@ mod tests {
             writable,
         };
         let mut access = Access::default();
-        access.add(directory(true));
-        access.add(directory(false));
+        access.add_directory(directory(true));
+        access.add_directory(directory(false));
         assert_eq!(access.directories(), [directory(true)]);
     }
 

@@ -9,6 +9,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::access::Access;
 use crate::call::Guest;
 use crate::context::Context;
+use crate::egress::Outside;
 use crate::error::CallError;
 use crate::limits::Limits;
 use crate::log::Who;
@@ -23,6 +24,7 @@ pub(crate) const INSTANTIATE: &str = "instantiate";
 pub(crate) struct Origin {
     pub(crate) pre: InstancePre<State>,
     pub(crate) ticker: Arc<Ticker>,
+    pub(crate) outside: Arc<Outside>,
     /// Bytes out of the guest per call where the limits name none.
     pub(crate) hostcall_bytes: u64,
 }
@@ -52,11 +54,13 @@ impl Guest<()> {
             context,
         } = birth;
         let plugin = Arc::clone(&who.plugin);
-        let state = State::new(who, limits, access, context).map_err(|error| CallError::Host {
-            plugin: Arc::clone(&plugin),
-            call: INSTANTIATE,
-            step: "opening its directories",
-            source: error.into(),
+        let state = State::new(who, limits, access, context, &origin.outside).map_err(|error| {
+            CallError::Host {
+                plugin: Arc::clone(&plugin),
+                call: INSTANTIATE,
+                step: "opening its directories",
+                source: error.into(),
+            }
         })?;
         let store = store(origin, state, limits).map_err(|error| CallError::Host {
             plugin: Arc::clone(&plugin),
@@ -131,6 +135,7 @@ pub(crate) mod tests {
         let origin = Origin {
             pre,
             ticker,
+            outside: Arc::default(),
             hostcall_bytes: 1 << 20,
         };
         let who = Who {

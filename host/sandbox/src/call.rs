@@ -14,6 +14,7 @@ use wasmtime::Store;
 
 use crate::bindings::v0_1::{self, Answer};
 use crate::context::Context;
+use crate::egress::Counters;
 use crate::error::CallError;
 use crate::fault;
 use crate::limits::Limits;
@@ -104,6 +105,11 @@ impl<E> Guest<E> {
     /// Linear memory in use, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.store.data().limiter.memory_bytes()
+    }
+
+    /// What the guest did on the network and was kept from.
+    pub(crate) fn egress(&self) -> Arc<Counters> {
+        Arc::clone(self.store.data().gate.counters())
     }
 
     /// What the guest's imports see of the worker.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Strategy, WasmBacktraceDetails};
 
+use crate::egress::NetworkSettings;
 use crate::limits::Limits;
 
 /// Settings of a [`crate::Sandbox`].
@@ -21,6 +22,8 @@ pub struct SandboxSettings {
     pub defaults: Limits,
     /// Bounds of a batch that a guest returns.
     pub batch: connect_record::Limits,
+    /// How instances get out, where that is granted.
+    pub network: NetworkSettings,
 }
 
 impl Default for SandboxSettings {
@@ -31,6 +34,7 @@ impl Default for SandboxSettings {
             epoch_tick: Duration::from_millis(1),
             defaults: Limits::default(),
             batch: connect_record::Limits::default(),
+            network: NetworkSettings::default(),
         }
     }
 }

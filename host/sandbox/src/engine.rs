@@ -12,6 +12,7 @@ use crate::birth::{INSTANTIATE, Origin};
 use crate::cache::{self, CodeCache, Kind};
 use crate::config::{SandboxSettings, engine_config};
 use crate::description::Description;
+use crate::egress::Outside;
 use crate::error::CallError;
 use crate::inspect::{Inspected, inspect};
 use crate::linker;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     engine: Engine,
     linker: Linker<State>,
     ticker: Arc<Ticker>,
+    outside: Arc<Outside>,
     cache: Option<CodeCache>,
     compiling: Arc<Semaphore>,
 }
@@ -56,6 +58,7 @@ impl Sandbox {
             .as_ref()
             .map(|directory| CodeCache::open(directory, &engine))
             .transpose()?;
+        let outside = Arc::new(Outside::new(&settings.network));
         let (ticker, compiling) = (Arc::new(ticker), Arc::new(Semaphore::new(1)));
         Ok(Self {
             shared: Arc::new(Shared {
@@ -63,6 +66,7 @@ impl Sandbox {
                 engine,
                 linker,
                 ticker,
+                outside,
                 cache,
                 compiling,
             }),
@@ -92,6 +96,7 @@ impl Sandbox {
         let origin = Origin {
             pre,
             ticker: Arc::clone(&self.shared.ticker),
+            outside: Arc::clone(&self.shared.outside),
             hostcall_bytes: 2 * self.shared.settings.batch.bytes.max(LARGEST_RECORD_BYTES),
         };
         let Prepared { digest, .. } = prepared;

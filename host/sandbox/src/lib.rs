@@ -25,6 +25,7 @@ mod connector;
 mod context;
 mod denied;
 mod description;
+mod egress;
 mod engine;
 mod error;
 mod fault;
@@ -51,8 +52,12 @@ pub use access::{Access, Directory};
 pub use config::SandboxSettings;
 pub use connector::Plan;
 pub use context::{ResumeAnswer, SinkContext, SourceContext};
-pub use denied::{Denied, Kind as DirectoryRight, Refusal, Why};
+pub use denied::{Denied, Kind as GrantKind, Refusal, Why};
 pub use description::{Description, OptionKind, OptionSpec};
+pub use egress::{
+    AddressGrant, BadTarget, Counted, Counters, EgressLimits, Endpoint, HostName, NetworkAccess,
+    NetworkSettings, Origin, Resolver, SystemResolver,
+};
 pub use engine::{Sandbox, digest};
 pub use error::{CallError, Problem};
 pub use grants::{Grant, Grants, Need};

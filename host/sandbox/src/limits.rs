@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::egress::EgressLimits;
+
 /// Limits of one task's instance. They hold per instance, so per task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -32,6 +34,8 @@ pub struct Limits {
     pub log_lines_per_second: u32,
     /// Random bytes the guest may ask for at once. Default 1 MiB.
     pub random_bytes: u64,
+    /// Connections and requests.
+    pub egress: EgressLimits,
 }
 
 impl Default for Limits {
@@ -48,6 +52,7 @@ impl Default for Limits {
             hostcall_bytes: None,
             log_lines_per_second: 1_000,
             random_bytes: 1 << 20,
+            egress: EgressLimits::default(),
         }
     }
 }

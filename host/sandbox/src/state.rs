@@ -1,13 +1,15 @@
-//! What a store carries: the guest's empty world (no arguments, environment, standard streams or
-//! network; only granted directories), its limits, and the host's side of what it imports.
+//! What a store carries: the guest's empty world (no arguments or standard streams; of directories,
+//! network and environment only what was granted), its limits, and the host's side of what it imports.
 
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::access::Access;
 use crate::context::Context;
+use crate::egress::{Gate, Hooks, Outside, Sockets};
 use crate::limits::{Limiter, Limits};
 use crate::log::{PluginLog, Who};
 use crate::stdio::Lines;
@@ -20,6 +22,10 @@ pub(crate) struct State {
     pub(crate) slices: Slices,
     pub(crate) log: Arc<PluginLog>,
     pub(crate) context: Context,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) open_sockets: Sockets,
+    http: WasiHttpCtx,
+    hooks: Hooks,
 }
 
 /// Processor time of the present call, in ticks during which the guest was running.
@@ -54,6 +60,7 @@ impl State {
         limits: &Limits,
         access: &Access,
         context: Context,
+        outside: &Arc<Outside>,
     ) -> std::io::Result<Self> {
         let log = Arc::new(PluginLog::new(who, limits.log_lines_per_second));
         let mut wasi = WasiCtxBuilder::new();
@@ -72,6 +79,26 @@ impl State {
                     .map_err(std::io::Error::other)
             })?;
         }
+        for name in access.environment() {
+            if let Ok(value) = std::env::var(name) {
+                wasi.env(name, value);
+            }
+        }
+        let gate = Arc::new(Gate::new(
+            outside,
+            access.network(),
+            &limits.egress,
+            &log,
+            Arc::default(),
+        ));
+        let check = Arc::clone(&gate);
+        wasi.allow_tcp(true)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .socket_addr_check(move |address, usage| {
+                let admitted = check.check(address, usage);
+                Box::pin(async move { admitted })
+            });
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         Ok(Self {
@@ -81,6 +108,10 @@ impl State {
             slices: Slices::default(),
             log,
             context,
+            hooks: Hooks(Arc::clone(&gate)),
+            gate,
+            open_sockets: Sockets::default(),
+            http: WasiHttpCtx::new(),
         })
     }
 }
@@ -90,6 +121,16 @@ impl WasiView for State {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
         }
     }
 }
@@ -146,8 +187,14 @@ mod tests {
             connector: "".into(),
             task: 0,
         };
-        let state =
-            State::new(who, &Limits::default(), &Access::default(), Context::Nobody).unwrap();
+        let state = State::new(
+            who,
+            &Limits::default(),
+            &Access::default(),
+            Context::Nobody,
+            &Arc::default(),
+        )
+        .unwrap();
         let mut store = wasmtime::Store::new(&engine, state);
         store.set_epoch_deadline(1_000);
         let instance = pre.instantiate_async(&mut store).await.unwrap();

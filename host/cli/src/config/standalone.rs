@@ -355,6 +355,7 @@ fn grant(mut section: Section<'_, '_>) -> Option<Grant> {
         plugin: plugin?,
         read_directory: read.unwrap_or_default(),
         write_directory: write.unwrap_or_default(),
+        ..Grant::default()
     })
 }
 

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::egress::{AddressGrant, Endpoint, HostName, NetworkAccess, Origin};
 
@@ -11,7 +12,8 @@ use crate::egress::{AddressGrant, Endpoint, HostName, NetworkAccess, Origin};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     directories: Vec<Directory>,
-    network: NetworkAccess,
+    /// Behind a pointer, since plans and statuses carry it about.
+    network: Arc<NetworkAccess>,
     /// Names of variables of the worker's environment.
     environment: Vec<String>,
 }
@@ -66,7 +68,7 @@ impl Access {
     }
 
     /// What of the network may be reached.
-    pub fn network(&self) -> &NetworkAccess {
+    pub fn network(&self) -> &Arc<NetworkAccess> {
         &self.network
     }
 
@@ -77,18 +79,19 @@ impl Access {
 
     /// Adds one thing.
     pub(crate) fn add(&mut self, given: Given) {
+        let network = Arc::make_mut(&mut self.network);
         match given {
+            Given::Http(origin) => network.http.push(origin),
+            Given::Tcp(endpoint) => network.tcp.push(endpoint),
+            Given::Resolve(name) => network.names.push(name),
             Given::Directory(directory) => self.add_directory(directory),
-            Given::Http(origin) => self.network.http.push(origin),
-            Given::Tcp(endpoint) => self.network.tcp.push(endpoint),
-            Given::Resolve(name) => self.network.names.push(name),
             Given::Environment(name) => self.environment.push(name),
         }
     }
 
     /// Adds addresses that what was granted may lead to.
     pub(crate) fn add_addresses(&mut self, addresses: impl Iterator<Item = AddressGrant>) {
-        self.network.addresses.extend(addresses);
+        Arc::make_mut(&mut self.network).addresses.extend(addresses);
     }
 
     /// Adds a directory; asked for twice, the wider right holds.

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::egress;
 use crate::grants::Need;
 use crate::text;
 
@@ -118,7 +119,11 @@ impl Denied {
         f: &mut fmt::Formatter<'_>,
         Refusal { need, why }: &Refusal,
     ) -> fmt::Result {
-        let (kind, target) = (text::reason(&need.kind), text::reason(&need.target));
+        let kind = text::reason(&need.kind);
+        let target = match Kind::of(&need.kind) {
+            Some(Kind::Http | Kind::Tcp | Kind::Resolve) => egress::shown(&need.target),
+            _ => text::reason(&need.target),
+        };
         write!(f, "plugin `{}` needs `{kind}` on `{target}`, ", self.plugin)?;
         match why {
             Why::NotGranted { kind, grant } => {

@@ -30,9 +30,10 @@ pub use counters::{Counted, Counters};
 pub(crate) use http::Hooks;
 pub use limits::EgressLimits;
 pub use policy::NetworkAccess;
+pub(crate) use policy::may_resolve;
 pub use resolve::{Resolver, SystemResolver};
-pub(crate) use target::Host;
 pub use target::{BadTarget, Endpoint, HostName, Origin};
+pub(crate) use target::{Host, shown};
 pub(crate) use tcp::Sockets;
 
 use crate::log::{Level, PluginLog};
@@ -87,7 +88,7 @@ impl Default for Outside {
 #[derive(Debug)]
 pub(crate) struct Gate {
     outside: Arc<Outside>,
-    access: NetworkAccess,
+    access: Arc<NetworkAccess>,
     limits: EgressLimits,
     log: Arc<PluginLog>,
     counters: Arc<Counters>,
@@ -111,7 +112,7 @@ pub(crate) enum NoAddress {
 impl Gate {
     pub(crate) fn new(
         outside: &Arc<Outside>,
-        access: &NetworkAccess,
+        access: &Arc<NetworkAccess>,
         limits: &EgressLimits,
         log: &Arc<PluginLog>,
         counters: Arc<Counters>,
@@ -119,7 +120,7 @@ impl Gate {
         let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
         Self {
             outside: Arc::clone(outside),
-            access: access.clone(),
+            access: Arc::clone(access),
             limits: limits.clone(),
             log: Arc::clone(log),
             counters,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::access::{Access, Directory, Given};
 use crate::denied::{Denied, Kind, Refusal, Why};
-use crate::egress::{AddressGrant, BadTarget, Endpoint, HostName, Origin};
+use crate::egress::{AddressGrant, BadTarget, Endpoint, HostName, Origin, may_resolve};
 
 /// Something a plugin will touch with given settings, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,9 @@ impl Grants {
             }
             Kind::Resolve => {
                 let name: HostName = read(target)?;
-                let granted = self.of(plugin).any(|grant| grant.resolve.contains(&name));
+                let granted = self
+                    .of(plugin)
+                    .any(|grant| may_resolve(&grant.http, &grant.tcp, &grant.resolve, &name));
                 let shown = name.to_string();
                 (Given::Resolve(name), granted, shown)
             }

@@ -159,7 +159,7 @@ impl FromStr for AddressGrant {
     type Err = BadTarget;
 
     fn from_str(text: &str) -> Result<Self, BadTarget> {
-        let bad = |why: &str| BadTarget::new(text, why);
+        let bad = |why: &str| BadTarget::whole(text, why);
         let (base, prefix) = match text.split_once('/') {
             Some((base, prefix)) => (base, Some(prefix)),
             None => (text, None),

@@ -5,6 +5,7 @@
 use std::error::Error as _;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request, Response, Uri, header};
 use http_body_util::BodyExt;
@@ -19,6 +20,9 @@ use super::target::Destination;
 use super::tcp::VERSION;
 use super::{Gate, Refused};
 use crate::state::State;
+
+/// More than any request takes; a limit without end must not overflow the clock.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Rest), Error>;
@@ -124,7 +128,7 @@ impl Gate {
         let place = self
             .connection(&target)
             .ok_or(Error::ConnectionLimitReached)?;
-        let deadline = Instant::now() + self.limits.request_wall;
+        let deadline = Instant::now() + self.limits.request_wall.min(LONGEST);
         let exchange = self.exchange(&destination, &target, request, options, deadline);
         let Ok(exchanged) = timeout_at(deadline, exchange).await else {
             return Err(self.late(&target, "request-wall-ms", Error::HttpResponseTimeout));

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress};
 use wasmtime_wasi::p2::{DynPollable, Network, Pollable, subscribe};
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
-use super::target::HostName;
+use super::target::{HostName, shown};
 use super::tcp::VERSION;
 use super::{Gate, Host, NoAddress, Refused};
 use crate::state::State;
@@ -59,8 +59,8 @@ impl Gate {
             // No secret, and no permission to connect to it.
             return Ok(LookUp::Done(Ok(vec![address].into_iter())));
         }
-        let shown = crate::text::reason(name);
-        let Ok(HostName(name)) = name.parse() else {
+        let shown = shown(name);
+        let Ok(name) = name.parse::<HostName>() else {
             self.refuse(Refused::LookUp, &shown, "it is no host name");
             return Err(ErrorCode::InvalidArgument);
         };
@@ -71,7 +71,7 @@ impl Gate {
         }
         let gate = Arc::clone(self);
         Ok(LookUp::Running(spawn(async move {
-            let host = Host::Name(name);
+            let host = Host::Name(name.0);
             let found = gate.addresses(&host, Refused::LookUp);
             let found = tokio::time::timeout(gate.limits.connect, found).await;
             gate.remember(

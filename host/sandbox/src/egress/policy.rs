@@ -35,15 +35,9 @@ impl NetworkAccess {
         self.http.iter().any(|origin| origin.admits(destination))
     }
 
-    /// Whether this name may be looked up: it is granted by itself, or as part of what is.
-    pub(crate) fn may_resolve(&self, name: &str) -> bool {
-        let named = Host::Name(name.to_owned());
-        self.names.iter().any(|granted| granted.0 == name)
-            || self.tcp.iter().any(|endpoint| endpoint.host == named)
-            || self
-                .http
-                .iter()
-                .any(|origin| matches!(&origin.host, Hosts::One(host) if *host == named))
+    /// Whether this name may be looked up.
+    pub(crate) fn may_resolve(&self, name: &HostName) -> bool {
+        may_resolve(&self.http, &self.tcp, &self.names, name)
     }
 
     /// Whether a host that is granted may be reached at this address.
@@ -62,6 +56,22 @@ impl NetworkAccess {
             Err(class)
         }
     }
+}
+
+/// Whether a name may be looked up: it is granted by itself, or as part of what is. A `*.` grants
+/// requests to names, not the look-up of any that a plugin thinks of.
+pub(crate) fn may_resolve(
+    http: &[Origin],
+    tcp: &[Endpoint],
+    names: &[HostName],
+    name: &HostName,
+) -> bool {
+    let host = Host::Name(name.0.clone());
+    names.contains(name)
+        || tcp.iter().any(|endpoint| endpoint.host == host)
+        || http
+            .iter()
+            .any(|origin| matches!(&origin.host, Hosts::One(one) if *one == host))
 }
 
 #[cfg(test)]

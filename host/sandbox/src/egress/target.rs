@@ -7,10 +7,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::address::{AddressGrant, Class, class};
+use crate::text;
 
 /// Longest host name, and longest label of one, in bytes.
 const NAME_BYTES: usize = 253;
 const LABEL_BYTES: usize = 63;
+
+/// A target as it may be logged, whoever wrote it: without path and query, and without anything that
+/// could be a password.
+pub(crate) fn shown(target: &str) -> String {
+    let (scheme, rest) = match target.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), target),
+    };
+    if target.contains('@') {
+        return text::reason(&format!("{scheme}…"));
+    }
+    let mut parts = rest.splitn(2, ['/', '?', '#']);
+    let authority = parts.next().unwrap_or_default();
+    let more = if parts.next().is_some() { "/…" } else { "" };
+    text::reason(&format!("{scheme}{authority}{more}"))
+}
 
 /// Text that names no target, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +40,15 @@ pub struct BadTarget {
 impl BadTarget {
     pub(crate) fn new(text: &str, why: &str) -> Self {
         Self {
-            text: crate::text::reason(text),
+            text: shown(text),
+            why: why.to_owned(),
+        }
+    }
+
+    /// The same with all of a text in which there is nothing to hide.
+    pub(crate) fn whole(text: &str, why: &str) -> Self {
+        Self {
+            text: text::reason(text),
             why: why.to_owned(),
         }
     }

@@ -184,13 +184,14 @@ fn what_was_asked_for_is_given_as_far_as_it_was_granted() {
         other("http", "http://10.1.2.3"),
         other("tcp", "db.example.com:5432"),
         other("resolve", "ns.example.com"),
+        other("resolve", "db.example.com"),
         other("environment", "HOME"),
     ];
     let access = grants.allow("p", &needs).unwrap();
     let network = access.network();
     assert_eq!(network.http[0].to_string(), "https://api.example.com");
     assert_eq!(network.http.len(), 2);
-    assert_eq!((network.tcp.len(), network.names.len()), (1, 1));
+    assert_eq!((network.tcp.len(), network.names.len()), (1, 2));
     assert_eq!(access.environment(), ["HOME"]);
     // What the operator grants to others, or beyond what was asked for, is not there.
     assert_eq!(network.addresses.len(), 1);
@@ -203,7 +204,7 @@ fn what_was_asked_for_is_given_as_far_as_it_was_granted() {
         ("http", "https://*.org.example"),
         ("tcp", "db.example.com:5433"),
         ("tcp", "api.example.com:443"),
-        ("resolve", "db.example.com"),
+        ("resolve", "api.example.com"),
         ("environment", "home"),
     ] {
         let denied = grants.allow("p", &[other(kind, target)]).unwrap_err();
@@ -225,6 +226,25 @@ fn what_was_asked_for_is_given_as_far_as_it_was_granted() {
             matches!(denied.refusals[0].why, Why::Malformed { .. }),
             "{denied}"
         );
+    }
+}
+
+/// Plugins make targets of settings, and settings hold passwords.
+#[test]
+fn a_refusal_shows_no_more_of_a_target_than_where_it_is() {
+    for (target, shown) in [
+        ("https://user:SECRET@a.com", "https://…"),
+        ("https://a.com/hook?key=SECRET", "https://a.com/…"),
+        ("https://a.com?SECRET", "https://a.com/…"),
+        ("https://a.com:443/x@SECRET", "https://…"),
+        ("SECRET@a.com", "…"),
+    ] {
+        for kind in ["http", "tcp", "resolve"] {
+            let denied = Grants::default().allow("p", &[other(kind, target)]);
+            let text = denied.unwrap_err().to_string();
+            assert!(text.contains(&format!("on `{shown}`")), "{text}");
+            assert!(!text.contains("SECRET"), "{text}");
+        }
     }
 }
 

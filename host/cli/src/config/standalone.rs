@@ -2,13 +2,14 @@
 //!
 //! `conf/standalone.toml` explains each key to people; a test holds the two together.
 
+use super::grants;
 use super::section::{Document, Section};
 use super::settings::{
     BROKER_PORT, BrokerSettings, Embedded, NAMESRV_PORT, ReloadSettings, Remote, Settings,
     check_id, check_namesrv,
 };
 use connect_runtime::{ConverterDefault, Restart, Tuning};
-use connect_sandbox::{Grant, Limits};
+use connect_sandbox::{EgressLimits, Limits};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -40,7 +41,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Settings, String> {
     settings.grants = root
         .sections("grant")
         .into_iter()
-        .filter_map(grant)
+        .filter_map(grants::table)
         .collect();
     root.finish();
     match document.report.text(file) {
@@ -251,8 +252,41 @@ fn limits(mut section: Section<'_, '_>) -> Limits {
         &mut limits.random_bytes,
         table.number("random-bytes", 1..=1_u64 << 30),
     );
+    egress(table, &mut limits.egress);
     section.finish();
     limits
+}
+
+/// The part of `[limits]` about connections and requests.
+fn egress(table: &mut Section<'_, '_>, limits: &mut EgressLimits) {
+    set(
+        &mut limits.connections,
+        table.number("connections", 0..=65_536_u32),
+    );
+    set(
+        &mut limits.connect,
+        table.milliseconds("connect-ms", 1..=HOUR),
+    );
+    set(
+        &mut limits.first_byte,
+        table.milliseconds("first-byte-ms", 1..=HOUR),
+    );
+    set(
+        &mut limits.between_bytes,
+        table.milliseconds("between-bytes-ms", 1..=HOUR),
+    );
+    set(
+        &mut limits.request_wall,
+        table.milliseconds("request-wall-ms", 1..=DAY),
+    );
+    set(
+        &mut limits.request_bytes,
+        table.number("request-bytes", 0..=1_u64 << 40),
+    );
+    set(
+        &mut limits.response_bytes,
+        table.number("response-bytes", 0..=1_u64 << 40),
+    );
 }
 
 fn delivery(mut section: Section<'_, '_>) -> Tuning {
@@ -338,25 +372,6 @@ fn restart(mut section: Section<'_, '_>) -> Restart {
     }
     section.finish();
     restart
-}
-
-fn grant(mut section: Section<'_, '_>) -> Option<Grant> {
-    let plugin = section.filled("plugin");
-    if plugin.is_none() && !section.has("plugin") {
-        section.reject(
-            "plugin",
-            "is missing: the plugin's name, or \"*\" for all of them",
-        );
-    }
-    let read = section.texts("read-directory").map(paths);
-    let write = section.texts("write-directory").map(paths);
-    section.finish();
-    Some(Grant {
-        plugin: plugin?,
-        read_directory: read.unwrap_or_default(),
-        write_directory: write.unwrap_or_default(),
-        ..Grant::default()
-    })
 }
 
 fn paths(texts: Vec<String>) -> Vec<PathBuf> {

@@ -198,7 +198,7 @@ mod tests {
         let access = |directories: &[(&str, bool)]| {
             let mut access = Access::default();
             for (path, writable) in directories {
-                access.add(Directory {
+                access.add_directory(Directory {
                     host: path.into(),
                     guest: (*path).into(),
                     writable: *writable,
@@ -216,6 +216,34 @@ mod tests {
         assert_eq!(
             access(&[("/in", true), ("/input", false)]).beyond(&old),
             ["write directory `/in`", "read directory `/input`"]
+        );
+    }
+
+    #[test]
+    fn more_of_network_and_environment_is_told_too() {
+        let access = |http: &str, tcp: &str, names: &[&str], variable: &str| {
+            let mut access = Access::default();
+            access.add(Given::Http(http.parse().unwrap()));
+            access.add(Given::Tcp(tcp.parse().unwrap()));
+            for name in names {
+                access.add(Given::Resolve(name.parse().unwrap()));
+            }
+            access.add(Given::Environment(variable.to_owned()));
+            access
+        };
+        let old = access("https://*.a.com", "b.com:1", &["c.com"], "D");
+        assert!(old.beyond(&old).is_empty());
+        let less = access("https://x.a.com", "b.com:1", &["b.com"], "D");
+        assert!(less.beyond(&old).is_empty());
+        let other = access("https://a.com", "b.com:2", &["c.com", "e.com"], "F");
+        assert_eq!(
+            other.beyond(&old),
+            [
+                "HTTP requests to `https://a.com`",
+                "TCP connections to `b.com:2`",
+                "look-up of `e.com`",
+                "environment variable `F`"
+            ]
         );
     }
 

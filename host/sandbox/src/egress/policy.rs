@@ -23,7 +23,7 @@ impl NetworkAccess {
         let covered = |mine: &Origin| other.http.iter().any(|known| known.covers(mine));
         let http = self.http.iter().filter(|mine| !covered(mine));
         let tcp = self.tcp.iter().filter(|mine| !other.tcp.contains(mine));
-        let names = self.names.iter().filter(|mine| !other.may_resolve(&mine.0));
+        let names = self.names.iter().filter(|mine| !other.may_resolve(mine));
         http.map(|origin| format!("HTTP requests to `{origin}`"))
             .chain(tcp.map(|endpoint| format!("TCP connections to `{endpoint}`")))
             .chain(names.map(|name| format!("look-up of `{name}`")))

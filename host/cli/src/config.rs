@@ -3,6 +3,7 @@
 //! TOML is the worker's own form; the Java project's properties files load as they are. Must
 //! never print a value of its own accord: some are secrets.
 
+mod grants;
 mod java;
 mod limits;
 mod report;

@@ -1,13 +1,31 @@
-//! The directories one instance gets. Only [`crate::Grants::allow`] fills it, so whatever is in here
-//! was granted; opening makes sure that it still is the directory that was looked at.
+//! What one instance gets: directories, places on the network, environment variables. Only
+//! [`crate::Grants::allow`] fills it, so whatever is in here was granted; opening a directory makes
+//! sure that it still is the one that was looked at.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::egress::{AddressGrant, Endpoint, HostName, NetworkAccess, Origin};
 
 /// What an instance may touch. Nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     directories: Vec<Directory>,
+    /// Behind a pointer, since plans and statuses carry it about.
+    network: Arc<NetworkAccess>,
+    /// Names of variables of the worker's environment.
+    environment: Vec<String>,
+}
+
+/// One thing that was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    Directory(Directory),
+    Http(Origin),
+    Tcp(Endpoint),
+    Resolve(HostName),
+    Environment(String),
 }
 
 /// A directory the guest finds under the name it asked for.
@@ -35,15 +53,49 @@ impl Access {
             })
         };
         let more = self.directories.iter().filter(|mine| !within(mine));
-        more.map(|directory| {
+        let directories = more.map(|directory| {
             let right = if directory.writable { "write" } else { "read" };
             format!("{right} directory `{}`", directory.host.display())
-        })
-        .collect()
+        });
+        let more = self.environment.iter();
+        let environment = more
+            .filter(|name| !other.environment.contains(name))
+            .map(|name| format!("environment variable `{name}`"));
+        directories
+            .chain(self.network.beyond(&other.network))
+            .chain(environment)
+            .collect()
+    }
+
+    /// What of the network may be reached.
+    pub fn network(&self) -> &Arc<NetworkAccess> {
+        &self.network
+    }
+
+    /// The variables of the worker's environment that may be seen.
+    pub fn environment(&self) -> &[String] {
+        &self.environment
+    }
+
+    /// Adds one thing.
+    pub(crate) fn add(&mut self, given: Given) {
+        let network = Arc::make_mut(&mut self.network);
+        match given {
+            Given::Http(origin) => network.http.push(origin),
+            Given::Tcp(endpoint) => network.tcp.push(endpoint),
+            Given::Resolve(name) => network.names.push(name),
+            Given::Directory(directory) => self.add_directory(directory),
+            Given::Environment(name) => self.environment.push(name),
+        }
+    }
+
+    /// Adds addresses that what was granted may lead to.
+    pub(crate) fn add_addresses(&mut self, addresses: impl Iterator<Item = AddressGrant>) {
+        Arc::make_mut(&mut self.network).addresses.extend(addresses);
     }
 
     /// Adds a directory; asked for twice, the wider right holds.
-    pub(crate) fn add(&mut self, directory: Directory) {
+    fn add_directory(&mut self, directory: Directory) {
         match self
             .directories
             .iter_mut()
@@ -136,8 +188,8 @@ mod tests {
             writable,
         };
         let mut access = Access::default();
-        access.add(directory(true));
-        access.add(directory(false));
+        access.add_directory(directory(true));
+        access.add_directory(directory(false));
         assert_eq!(access.directories(), [directory(true)]);
     }
 
@@ -146,7 +198,7 @@ mod tests {
         let access = |directories: &[(&str, bool)]| {
             let mut access = Access::default();
             for (path, writable) in directories {
-                access.add(Directory {
+                access.add_directory(Directory {
                     host: path.into(),
                     guest: (*path).into(),
                     writable: *writable,
@@ -164,6 +216,34 @@ mod tests {
         assert_eq!(
             access(&[("/in", true), ("/input", false)]).beyond(&old),
             ["write directory `/in`", "read directory `/input`"]
+        );
+    }
+
+    #[test]
+    fn more_of_network_and_environment_is_told_too() {
+        let access = |http: &str, tcp: &str, names: &[&str], variable: &str| {
+            let mut access = Access::default();
+            access.add(Given::Http(http.parse().unwrap()));
+            access.add(Given::Tcp(tcp.parse().unwrap()));
+            for name in names {
+                access.add(Given::Resolve(name.parse().unwrap()));
+            }
+            access.add(Given::Environment(variable.to_owned()));
+            access
+        };
+        let old = access("https://*.a.com", "b.com:1", &["c.com"], "D");
+        assert!(old.beyond(&old).is_empty());
+        let less = access("https://x.a.com", "b.com:1", &["b.com"], "D");
+        assert!(less.beyond(&old).is_empty());
+        let other = access("https://a.com", "b.com:2", &["c.com", "e.com"], "F");
+        assert_eq!(
+            other.beyond(&old),
+            [
+                "HTTP requests to `https://a.com`",
+                "TCP connections to `b.com:2`",
+                "look-up of `e.com`",
+                "environment variable `F`"
+            ]
         );
     }
 

@@ -9,6 +9,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::access::Access;
 use crate::call::Guest;
 use crate::context::Context;
+use crate::egress::Outside;
 use crate::error::CallError;
 use crate::limits::Limits;
 use crate::log::Who;
@@ -26,6 +27,7 @@ pub(crate) struct Origin {
     pub(crate) pre: InstancePre<State>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) spare: Arc<Spare>,
+    pub(crate) outside: Arc<Outside>,
     /// Bytes out of the guest per call where the limits name none.
     pub(crate) hostcall_bytes: u64,
 }
@@ -61,13 +63,13 @@ impl Guest<()> {
         let mut limits = limits.clone();
         let bytes = &mut limits.hostcall_bytes;
         let hostcall_bytes = *bytes.get_or_insert(origin.hostcall_bytes);
-        let state =
-            State::new(who, &limits, access, context, meter).map_err(|error| CallError::Host {
-                plugin: Arc::clone(&plugin),
-                call: INSTANTIATE,
-                step: "opening its directories",
-                source: error.into(),
-            })?;
+        let state = State::new(who, &limits, access, context, meter, &origin.outside);
+        let state = state.map_err(|error| CallError::Host {
+            plugin: Arc::clone(&plugin),
+            call: INSTANTIATE,
+            step: "opening its directories",
+            source: error.into(),
+        })?;
         let store =
             store(origin, state, &limits, hostcall_bytes).map_err(|error| CallError::Host {
                 plugin: Arc::clone(&plugin),
@@ -148,6 +150,7 @@ pub(crate) mod tests {
             pre,
             ticker,
             spare: Arc::new(Spare::start().unwrap()),
+            outside: Arc::default(),
             hostcall_bytes: 1 << 20,
         };
         let who = Who {

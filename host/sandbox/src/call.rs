@@ -11,6 +11,7 @@ use wasmtime::Store;
 
 use crate::bindings::v0_1::{self, Answer};
 use crate::context::Context;
+use crate::egress::Counters;
 use crate::error::CallError;
 use crate::fault;
 use crate::limits::Limits;
@@ -119,6 +120,11 @@ impl<E> Guest<E> {
     /// Whether the instance holds more memory than it should go on with.
     pub(crate) fn above_high_water(&self) -> bool {
         self.memory_bytes() > self.limits.high_water_bytes()
+    }
+
+    /// What the guest did on the network and was kept from.
+    pub(crate) fn egress(&self) -> Arc<Counters> {
+        Arc::clone(self.store.data().gate.counters())
     }
 
     /// What the guest's imports see of the worker.

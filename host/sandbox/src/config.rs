@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::{Config, Strategy, WasmBacktraceDetails};
 
 use crate::compile::Compiler;
+use crate::egress::NetworkSettings;
 use crate::limits::{LimitChanges, Limits};
 
 /// Settings of a [`crate::Sandbox`].
@@ -28,6 +29,8 @@ pub struct SandboxSettings {
     pub plugins: BTreeMap<String, LimitChanges>,
     /// Bounds of a batch that a guest returns.
     pub batch: connect_record::Limits,
+    /// How instances get out, where that is granted.
+    pub network: NetworkSettings,
 }
 
 impl Default for SandboxSettings {
@@ -40,6 +43,7 @@ impl Default for SandboxSettings {
             defaults: Limits::default(),
             plugins: BTreeMap::new(),
             batch: connect_record::Limits::default(),
+            network: NetworkSettings::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::egress;
 use crate::grants::Need;
 use crate::text;
 
@@ -30,10 +31,15 @@ pub struct Refusal {
 pub enum Why {
     /// A grant is missing.
     NotGranted {
-        /// For reading or for writing.
+        /// What would be granted.
         kind: Kind,
-        /// The directory to grant.
+        /// The directory, origin, endpoint, host name or variable to grant.
         grant: String,
+    },
+    /// The target is not of the form that its kind has.
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
     },
     /// The directory does not exist.
     Missing,
@@ -48,13 +54,22 @@ pub enum Why {
     Unknown,
 }
 
-/// Rights on a directory.
+/// What can be granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
-    /// Reading.
+    /// Reading what is in a directory.
     Read,
-    /// Reading and changing.
+    /// Reading and changing what is in a directory.
     Write,
+    /// HTTP requests to an origin.
+    Http,
+    /// TCP connections to an endpoint.
+    Tcp,
+    /// Looking a host name up.
+    Resolve,
+    /// Seeing a variable of the worker's environment.
+    Environment,
 }
 
 impl Kind {
@@ -63,7 +78,24 @@ impl Kind {
         match self {
             Self::Read => "read-directory",
             Self::Write => "write-directory",
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+            Self::Resolve => "resolve",
+            Self::Environment => "environment",
         }
+    }
+
+    /// The kind that a need calls so.
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        let all = [
+            Self::Read,
+            Self::Write,
+            Self::Http,
+            Self::Tcp,
+            Self::Resolve,
+            Self::Environment,
+        ];
+        all.into_iter().find(|kind| kind.key() == key)
     }
 }
 
@@ -87,7 +119,11 @@ impl Denied {
         f: &mut fmt::Formatter<'_>,
         Refusal { need, why }: &Refusal,
     ) -> fmt::Result {
-        let (kind, target) = (text::reason(&need.kind), text::reason(&need.target));
+        let kind = text::reason(&need.kind);
+        let target = match Kind::of(&need.kind) {
+            Some(Kind::Http | Kind::Tcp | Kind::Resolve) => egress::shown(&need.target),
+            _ => text::reason(&need.target),
+        };
         write!(f, "plugin `{}` needs `{kind}` on `{target}`, ", self.plugin)?;
         match why {
             Why::NotGranted { kind, grant } => {
@@ -104,6 +140,7 @@ impl Denied {
             }
             Why::NotADirectory => f.write_str("which is not a directory"),
             Why::Unreadable { reason } => write!(f, "which cannot be looked at: {reason}"),
+            Why::Malformed { reason } => write!(f, "which cannot be granted: {reason}"),
             Why::Unknown => f.write_str("and this worker has no access of that kind to give"),
         }
     }

@@ -14,6 +14,7 @@ use crate::cache::{self, CodeCache, Kind};
 use crate::compile;
 use crate::config::{SandboxSettings, engine_config};
 use crate::description::Description;
+use crate::egress::Outside;
 use crate::error::CallError;
 use crate::inspect::{Inspected, inspect};
 use crate::linker;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     linker: Linker<State>,
     ticker: Arc<Ticker>,
     spare: Arc<Spare>,
+    outside: Arc<Outside>,
     pub(crate) cache: Option<CodeCache>,
     pub(crate) compiling: Arc<Semaphore>,
 }
@@ -61,6 +63,7 @@ impl Sandbox {
             .as_ref()
             .map(|directory| CodeCache::open(directory, &engine))
             .transpose()?;
+        let outside = Arc::new(Outside::new(&settings.network));
         let (ticker, spare) = (Arc::new(ticker), Arc::new(spare));
         let compiling = Arc::new(Semaphore::new(1));
         Ok(Self {
@@ -70,6 +73,7 @@ impl Sandbox {
                 linker,
                 ticker,
                 spare,
+                outside,
                 cache,
                 compiling,
             }),
@@ -101,6 +105,7 @@ impl Sandbox {
             pre,
             ticker: Arc::clone(&self.shared.ticker),
             spare: Arc::clone(&self.shared.spare),
+            outside: Arc::clone(&self.shared.outside),
             hostcall_bytes: 2 * self.shared.settings.batch.bytes.max(LARGEST_RECORD_BYTES),
         };
         let Prepared { digest, .. } = prepared;

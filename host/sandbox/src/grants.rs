@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::access::{Access, Directory};
+use crate::access::{Access, Directory, Given};
 use crate::denied::{Denied, Kind, Refusal, Why};
+use crate::egress::{AddressGrant, BadTarget, Endpoint, HostName, Origin, may_resolve};
 
 /// Something a plugin will touch with given settings, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// `read-directory`, `write-directory`, `http`, `tcp`, …
+    /// `read-directory`, `write-directory`, `http`, `tcp`, `resolve` or `environment`.
     pub kind: String,
     /// The directory, origin, address or name.
     pub target: String,
 }
 
-/// One entry of the operator's configuration: directories that a plugin may be given.
+/// One entry of the operator's configuration: what a plugin may be given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Grant {
@@ -30,6 +31,21 @@ pub struct Grant {
     /// Directories whose content may be read and changed.
     #[serde(default)]
     pub write_directory: Vec<PathBuf>,
+    /// Origins that HTTP requests may go to.
+    #[serde(default)]
+    pub http: Vec<Origin>,
+    /// Endpoints that TCP connections may go to.
+    #[serde(default)]
+    pub tcp: Vec<Endpoint>,
+    /// Host names that may be looked up, beside those of `http` and `tcp`.
+    #[serde(default)]
+    pub resolve: Vec<HostName>,
+    /// Variables of the worker's environment that may be seen.
+    #[serde(default)]
+    pub environment: Vec<String>,
+    /// Addresses and private networks that granted names may lead to. Needs no asking.
+    #[serde(default)]
+    pub address: Vec<AddressGrant>,
 }
 
 /// All grants of a worker. None by default.
@@ -55,7 +71,7 @@ impl Grants {
         let mut refusals = Vec::new();
         for need in needs {
             match self.decide(plugin, need) {
-                Ok(directory) => access.add(directory),
+                Ok(given) => access.add(given),
                 Err(why) => refusals.push(Refusal {
                     need: need.clone(),
                     why,
@@ -63,6 +79,7 @@ impl Grants {
             }
         }
         if refusals.is_empty() {
+            access.add_addresses(self.of(plugin).flat_map(|grant| &grant.address).copied());
             Ok(access)
         } else {
             Err(Denied {
@@ -72,41 +89,101 @@ impl Grants {
         }
     }
 
-    fn decide(&self, plugin: &str, need: &Need) -> Result<Directory, Why> {
-        let kind = match need.kind.as_str() {
-            "read-directory" => Kind::Read,
-            "write-directory" => Kind::Write,
-            _ => return Err(Why::Unknown),
+    /// The entries for `plugin`.
+    fn of(&self, plugin: &str) -> impl Iterator<Item = &Grant> {
+        self.0
+            .iter()
+            .filter(move |grant| grant.plugin == plugin || grant.plugin == "*")
+    }
+
+    fn decide(&self, plugin: &str, need: &Need) -> Result<Given, Why> {
+        let target = need.target.as_str();
+        let kind = Kind::of(&need.kind).ok_or(Why::Unknown)?;
+        let (given, granted, shown) = match kind {
+            Kind::Read | Kind::Write => {
+                let real = real_directory(Path::new(target))?;
+                let granted = self.covers(plugin, kind, &real);
+                let shown = shown(target, &real);
+                let directory = Directory {
+                    host: real,
+                    guest: target.to_owned(),
+                    writable: kind == Kind::Write,
+                };
+                (Given::Directory(directory), granted, shown)
+            }
+            Kind::Http => {
+                let origin: Origin = read(target)?;
+                let mut all = self.of(plugin).flat_map(|grant| &grant.http);
+                let granted = all.any(|granted| granted.covers(&origin));
+                let shown = origin.to_string();
+                (Given::Http(origin), granted, shown)
+            }
+            Kind::Tcp => {
+                let endpoint: Endpoint = read(target)?;
+                let granted = self.of(plugin).any(|grant| grant.tcp.contains(&endpoint));
+                let shown = endpoint.to_string();
+                (Given::Tcp(endpoint), granted, shown)
+            }
+            Kind::Resolve => {
+                let name: HostName = read(target)?;
+                let granted = self
+                    .of(plugin)
+                    .any(|grant| may_resolve(&grant.http, &grant.tcp, &grant.resolve, &name));
+                let shown = name.to_string();
+                (Given::Resolve(name), granted, shown)
+            }
+            Kind::Environment => {
+                let name = variable(target)?;
+                let granted = self
+                    .of(plugin)
+                    .any(|grant| grant.environment.contains(&name));
+                (Given::Environment(name.clone()), granted, name)
+            }
         };
-        let real = real_directory(Path::new(&need.target))?;
-        if !self.covers(plugin, kind, &real) {
-            return Err(Why::NotGranted {
-                kind,
-                grant: shown(&need.target, &real),
-            });
+        if granted {
+            Ok(given)
+        } else {
+            Err(Why::NotGranted { kind, grant: shown })
         }
-        Ok(Directory {
-            host: real,
-            guest: need.target.clone(),
-            writable: kind == Kind::Write,
-        })
     }
 
     fn covers(&self, plugin: &str, kind: Kind, real: &Path) -> bool {
-        let mine = self
-            .0
-            .iter()
-            .filter(|grant| grant.plugin == plugin || grant.plugin == "*");
-        mine.flat_map(|grant| match kind {
-            // What may be changed may be read as well.
-            Kind::Read => grant.read_directory.iter().chain(&grant.write_directory),
-            Kind::Write => grant.write_directory.iter().chain(&[]),
-        })
-        .any(|granted| {
-            granted
-                .canonicalize()
-                .is_ok_and(|granted| real.starts_with(granted))
-        })
+        self.of(plugin)
+            .flat_map(|grant| {
+                // What may be changed may be read as well.
+                let read: &[PathBuf] = match kind {
+                    Kind::Read => &grant.read_directory,
+                    _ => &[],
+                };
+                read.iter().chain(&grant.write_directory)
+            })
+            .any(|granted| {
+                granted
+                    .canonicalize()
+                    .is_ok_and(|granted| real.starts_with(granted))
+            })
+    }
+}
+
+/// A target of the network.
+fn read<T: std::str::FromStr<Err = BadTarget>>(target: &str) -> Result<T, Why> {
+    target.parse().map_err(|bad: BadTarget| Why::Malformed {
+        reason: bad.why().to_owned(),
+    })
+}
+
+/// The name of an environment variable.
+fn variable(target: &str) -> Result<String, Why> {
+    let fits = !target.is_empty()
+        && !target.starts_with(|first: char| first.is_ascii_digit())
+        && target
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if fits {
+        Ok(target.to_owned())
+    } else {
+        let reason = "a variable's name has letters, digits and `_`".to_owned();
+        Err(Why::Malformed { reason })
     }
 }
 
@@ -136,170 +213,5 @@ fn shown(target: &str, real: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    fn need(kind: &str, target: &Path) -> Need {
-        Need {
-            kind: kind.into(),
-            target: target.to_str().unwrap().into(),
-        }
-    }
-
-    fn grants(toml: &str) -> Grants {
-        #[derive(Deserialize)]
-        struct File {
-            grant: Grants,
-        }
-        toml::from_str::<File>(toml).unwrap().grant
-    }
-
-    /// A directory with `in`, `in/deep`, `out`, and links from the first to the second.
-    fn tree() -> (tempfile::TempDir, PathBuf) {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path().canonicalize().unwrap();
-        fs::create_dir_all(root.join("in/deep")).unwrap();
-        fs::create_dir(root.join("out")).unwrap();
-        fs::write(root.join("in/file"), "").unwrap();
-        symlink(root.join("out"), root.join("in/away")).unwrap();
-        symlink(root.join("in"), root.join("out/back")).unwrap();
-        (directory, root)
-    }
-
-    #[test]
-    fn a_granted_directory_and_those_below_it_are_given_with_the_asked_rights() {
-        let (_keep, root) = tree();
-        let text = format!(
-            "[[grant]]\nplugin = \"p\"\nwrite-directory = [{:?}]\n",
-            root.join("in")
-        );
-        let grants = grants(&text);
-        let needs = [
-            need("read-directory", &root.join("in")),
-            need("write-directory", &root.join("in/deep/../deep")),
-        ];
-        let access = grants.allow("p", &needs).unwrap();
-        let found: Vec<_> = access
-            .directories()
-            .iter()
-            .map(|d| (d.host.clone(), d.writable))
-            .collect();
-        assert_eq!(
-            found,
-            [(root.join("in"), false), (root.join("in/deep"), true)]
-        );
-        assert_eq!(access.directories()[1].guest, needs[1].target);
-        assert!(grants.allow("q", &needs).is_err());
-    }
-
-    #[test]
-    fn a_read_grant_does_not_let_write_and_the_star_is_everyone() {
-        let (_keep, root) = tree();
-        let text = format!(
-            "[[grant]]\nplugin = \"*\"\nread-directory = [{:?}]\n",
-            root.join("in")
-        );
-        let grants = grants(&text);
-        assert!(
-            grants
-                .allow("any", &[need("read-directory", &root.join("in"))])
-                .is_ok()
-        );
-        let denied = grants
-            .allow("any", &[need("write-directory", &root.join("in"))])
-            .unwrap_err();
-        assert!(matches!(
-            denied.refusals[0].why,
-            Why::NotGranted {
-                kind: Kind::Write,
-                ..
-            }
-        ));
-    }
-
-    #[test]
-    fn neither_links_nor_dots_lead_out_and_a_link_back_in_is_fine() {
-        let (_keep, root) = tree();
-        let text = format!(
-            "[[grant]]\nplugin = \"p\"\nread-directory = [{:?}]\n",
-            root.join("in")
-        );
-        let grants = grants(&text);
-        for way_out in ["in/away", "in/../out", "out", "in/deep/../../out", "."] {
-            let denied = grants
-                .allow("p", &[need("read-directory", &root.join(way_out))])
-                .unwrap_err();
-            assert!(
-                matches!(denied.refusals[0].why, Why::NotGranted { .. }),
-                "{way_out}: {denied}"
-            );
-        }
-        let access = grants
-            .allow("p", &[need("read-directory", &root.join("out/back"))])
-            .unwrap();
-        assert_eq!(access.directories()[0].host, root.join("in"));
-        // A name that merely begins like a granted one is another directory.
-        fs::create_dir(root.join("in2")).unwrap();
-        assert!(
-            grants
-                .allow("p", &[need("read-directory", &root.join("in2"))])
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn the_refusal_says_what_to_write_and_that_text_grants_it() {
-        let (_keep, root) = tree();
-        let needs = [
-            need("read-directory", &root.join("in/away")),
-            need("write-directory", &root.join("in")),
-        ];
-        let text = Grants::default()
-            .allow("p \"q\"", &needs)
-            .unwrap_err()
-            .to_string();
-        let lines: String = text
-            .lines()
-            .filter(|l| l.starts_with(['[', 'p', 'r', 'w']) && !l.starts_with("plugin `"))
-            .fold(String::new(), |mut all, line| {
-                all.push_str(line);
-                all.push('\n');
-                all
-            });
-        assert!(grants(&lines).allow("p \"q\"", &needs).is_ok(), "{text}");
-    }
-
-    #[test]
-    fn what_is_missing_no_directory_or_of_an_unknown_kind_says_so() {
-        let (_keep, root) = tree();
-        let why = |kind: &str, path: &str| {
-            let denied = Grants::default()
-                .allow("p", &[need(kind, &root.join(path))])
-                .unwrap_err();
-            (denied.to_string(), denied.refusals[0].why.clone())
-        };
-        let (text, reason) = why("read-directory", "nowhere");
-        assert!(
-            matches!(reason, Why::Missing) && text.contains("does not exist"),
-            "{text}"
-        );
-        let (text, reason) = why("write-directory", "in/file");
-        assert!(
-            matches!(reason, Why::NotADirectory) && text.contains("not a directory"),
-            "{text}"
-        );
-        let (text, reason) = why("tcp", "in");
-        assert!(
-            matches!(reason, Why::Unknown) && text.contains("`tcp`"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_key_in_a_grant_is_an_error() {
-        let error = toml::from_str::<Grant>("plugin = \"p\"\nread = []\n").unwrap_err();
-        assert!(error.to_string().contains("read-directory"), "{error}");
-    }
-}
+#[path = "grants/tests.rs"]
+mod tests;

@@ -26,6 +26,7 @@ mod connector;
 mod context;
 mod denied;
 mod description;
+mod egress;
 mod engine;
 mod error;
 mod fault;
@@ -59,8 +60,12 @@ pub use compile::{CompileFailure, Compiler, CompilerCommand, compile_as_child};
 pub use config::SandboxSettings;
 pub use connector::Plan;
 pub use context::{ResumeAnswer, SinkContext, SourceContext};
-pub use denied::{Denied, Kind as DirectoryRight, Refusal, Why};
+pub use denied::{Denied, Kind as GrantKind, Refusal, Why};
 pub use description::{Description, OptionKind, OptionSpec};
+pub use egress::{
+    AddressGrant, BadTarget, Counted, Counters, EgressLimits, Endpoint, HostName, NetworkAccess,
+    NetworkSettings, Origin, Resolver, SystemResolver,
+};
 pub use engine::{Sandbox, digest};
 pub use error::{CallError, Problem};
 pub use grants::{Grant, Grants, Need};

@@ -17,7 +17,7 @@ const DAY: u64 = 24 * HOUR;
 
 /// One line a limit: name, key in the configuration, smallest and largest value, field of [`Limits`].
 macro_rules! limits {
-    ($($(#[$about:meta])* $name:ident, $key:literal, $range:expr, $field:ident;)*) => {
+    ($($(#[$about:meta])* $name:ident, $key:literal, $range:expr, $($field:ident).+;)*) => {
         /// One of the limits of [`Limits`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Limit {
@@ -46,14 +46,14 @@ macro_rules! limits {
             /// The value in `limits`, in the unit of the key; none where it is left to the sandbox.
             pub fn of(self, limits: &Limits) -> Option<u64> {
                 match self {
-                    $(Self::$name => limits.$field.get(),)*
+                    $(Self::$name => limits.$($field).+.get(),)*
                 }
             }
 
             /// Sets the value in `limits`, in the unit of the key.
             pub fn set(self, limits: &mut Limits, value: u64) {
                 match self {
-                    $(Self::$name => limits.$field.set(value),)*
+                    $(Self::$name => limits.$($field).+.set(value),)*
                 }
             }
         }
@@ -93,6 +93,20 @@ limits! {
     InFlightRecords, "in-flight-records", 1..=1_000_000_000, in_flight_records;
     /// Random bytes.
     RandomBytes, "random-bytes", 1..=1 << 30, random_bytes;
+    /// Connections and sockets.
+    Connections, "connections", 0..=65_536, egress.connections;
+    /// Time for a connection to come about.
+    Connect, "connect-ms", 1..=HOUR, egress.connect;
+    /// Time to the beginning of a response.
+    FirstByte, "first-byte-ms", 1..=HOUR, egress.first_byte;
+    /// Time between two parts of a response.
+    BetweenBytes, "between-bytes-ms", 1..=HOUR, egress.between_bytes;
+    /// Time of a request with its response.
+    RequestWall, "request-wall-ms", 1..=DAY, egress.request_wall;
+    /// Body of a request.
+    RequestBytes, "request-bytes", 0..=1 << 40, egress.request_bytes;
+    /// Body of a response.
+    ResponseBytes, "response-bytes", 0..=1 << 40, egress.response_bytes;
 }
 
 /// A field of [`Limits`] as a plain number.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use crate::egress::EgressLimits;
 use crate::limit::{Limit, Refused};
 use crate::meter::Meter;
 
@@ -49,6 +50,8 @@ pub struct Limits {
     pub in_flight_records: u64,
     /// Random bytes the guest may ask for at once. Default 1 MiB.
     pub random_bytes: u64,
+    /// Connections and requests.
+    pub egress: EgressLimits,
 }
 
 impl Default for Limits {
@@ -70,6 +73,7 @@ impl Default for Limits {
             open_files: 256,
             in_flight_records: 100_000,
             random_bytes: 1 << 20,
+            egress: EgressLimits::default(),
         }
     }
 }

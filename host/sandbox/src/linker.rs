@@ -1,6 +1,7 @@
-//! What a guest finds when it looks out: log and context of this project, and of WASI the part that
-//! standard libraries need to start. Sockets and HTTP are not here: there is nothing to deny, since
-//! there is nothing to call. What a toolchain imports beyond that is replaced by a trap that says so.
+//! What a guest finds when it looks out: log and context of this project, and of WASI files, clocks,
+//! random, sockets and HTTP. All of it is there to be called whatever was granted, since toolchains
+//! import it unconditionally; without a grant the answer is that access is denied. What a toolchain
+//! imports beyond that is replaced by a trap that says so.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable, ResourceType};
@@ -13,6 +14,7 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random};
 use wasmtime_wasi::random::WasiRandom;
 
 use crate::bindings::v0_1::rocketmq::connect as ours;
+use crate::egress;
 use crate::files;
 use crate::state::State;
 
@@ -41,6 +43,15 @@ const WASI: &[&str] = &[
     "wasi:random/random",
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
+    "wasi:sockets/network",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+    "wasi:http/types",
+    "wasi:http/outgoing-handler",
 ];
 
 /// Whether this import is of WASI 0.2 and linked.
@@ -88,6 +99,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    egress::link(l)?;
     files::count(&mut linker)?;
     Ok(linker)
 }
@@ -191,6 +203,7 @@ mod tests {
             &crate::Access::default(),
             crate::context::Context::Nobody,
             crate::Meter::default(),
+            &std::sync::Arc::default(),
         )
         .unwrap();
         let mut store = wasmtime::Store::new(&engine, state);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::egress;
 use crate::limit::Limit;
 use crate::share::Account;
 
@@ -30,8 +31,7 @@ struct Counters {
     log_bytes: AtomicU64,
     log_lines_dropped: AtomicU64,
     log_bytes_dropped: AtomicU64,
-    connections: AtomicU64,
-    refused: AtomicU64,
+    egress: Arc<egress::Counters>,
     breaches: [AtomicU64; Limit::COUNT],
 }
 
@@ -62,7 +62,7 @@ pub struct Usage {
     pub log_bytes_dropped: u64,
     /// Connections made to the outside.
     pub connections: u64,
-    /// Times that access was refused for want of a grant.
+    /// Times that the network was refused, for want of a grant or by a limit.
     pub refused: u64,
     /// How often each limit was reached; those that never were are left out.
     pub breaches: Vec<(Limit, u64)>,
@@ -77,6 +77,7 @@ impl Meter {
     pub fn read(&self) -> Usage {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &*self.0;
+        let outside = counters.egress.counted();
         let breaches = Limit::ALL.iter().zip(&counters.breaches);
         Usage {
             cpu: Duration::from_nanos(get(&counters.cpu_ns)),
@@ -90,8 +91,8 @@ impl Meter {
             log_bytes: get(&counters.log_bytes),
             log_lines_dropped: get(&counters.log_lines_dropped),
             log_bytes_dropped: get(&counters.log_bytes_dropped),
-            connections: get(&counters.connections),
-            refused: get(&counters.refused),
+            connections: outside.connections,
+            refused: outside.refused(),
             breaches: breaches
                 .map(|(limit, count)| (*limit, get(count)))
                 .filter(|(_, count)| *count > 0)
@@ -106,14 +107,9 @@ impl Meter {
         }
     }
 
-    /// A connection to the outside was made.
-    pub fn connected(&self) {
-        add(&self.0.connections, 1);
-    }
-
-    /// Access was refused for want of a grant.
-    pub fn refused(&self) {
-        add(&self.0.refused, 1);
+    /// What is counted of the network.
+    pub(crate) fn egress(&self) -> Arc<egress::Counters> {
+        Arc::clone(&self.0.egress)
     }
 
     /// A call begins.
@@ -181,6 +177,7 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::Refused;
 
     #[test]
     fn clones_count_into_one_and_levels_go_down() {
@@ -195,8 +192,8 @@ mod tests {
         meter.shrank(10);
         meter.breach(Limit::CallWall);
         other.breach(Limit::CallWall);
-        meter.connected();
-        other.refused();
+        meter.egress().connection();
+        other.egress().refused(Refused::Connection);
         let usage = other.read();
         assert_eq!(usage.cpu, Duration::from_millis(7));
         assert_eq!(usage.instances, 2);

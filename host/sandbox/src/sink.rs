@@ -1,6 +1,8 @@
 //! A sink's instance. It is lent batches and says what it refuses and how far everything is durable;
 //! what it says is checked against what it was given.
 
+use std::sync::Arc;
+
 use connect_record::{Queue, QueueOffset};
 use connect_rows::Parts;
 use wasmtime::Store;
@@ -9,6 +11,7 @@ use crate::bindings::v0_1::rocketmq::connect::records;
 use crate::bindings::v0_1::{self, Answer, Lent, exports::rocketmq::connect::sink};
 use crate::call::Guest;
 use crate::context::Context;
+use crate::egress::Counters;
 use crate::error::CallError;
 use crate::progress::Progress;
 use crate::rejects::{Rejected, rejected};
@@ -48,6 +51,11 @@ impl SinkInstance {
             guest,
             progress: Progress::default(),
         }
+    }
+
+    /// What this instance did on the network and was kept from.
+    pub fn egress(&self) -> Arc<Counters> {
+        self.guest.egress()
     }
 
     /// Starts the sink with its queues and where each would begin. Answers where to begin instead,

@@ -1,12 +1,14 @@
 //! A source's instance. What it returns is checked once, here, into types that cannot be wrong; a
 //! source whose answer breaks the interface is not called again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use connect_record::{Batch, Limits, Origin, ResumePoint};
 
 use crate::bindings::v0_1::{self, exports::rocketmq::connect::source};
 use crate::call::Guest;
+use crate::egress::Counters;
 use crate::error::CallError;
 
 /// Most partitions, and longest name and position, of one answer beside its records.
@@ -37,6 +39,11 @@ pub struct Polled {
 impl SourceInstance {
     pub(crate) fn new(guest: Guest<source::Guest>, batch: Limits) -> Self {
         Self { guest, batch }
+    }
+
+    /// What this instance did on the network and was kept from.
+    pub fn egress(&self) -> Arc<Counters> {
+        self.guest.egress()
     }
 
     /// Starts the source. It asks its context where to resume.

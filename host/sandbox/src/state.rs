@@ -1,13 +1,15 @@
-//! What a store carries: the guest's empty world (no arguments, environment, standard streams or
-//! network; only granted directories), its limits, and the host's side of what it imports.
+//! What a store carries: the guest's empty world (no arguments or standard streams; of directories,
+//! network and environment only what was granted), its limits, and the host's side of what it imports.
 
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::access::Access;
 use crate::context::Context;
+use crate::egress::{Gate, Hooks, Outside, Sockets};
 use crate::files::OpenFiles;
 use crate::limits::{Limiter, Limits};
 use crate::log::{PluginLog, Who};
@@ -24,6 +26,10 @@ pub(crate) struct State {
     pub(crate) log: Arc<PluginLog>,
     pub(crate) meter: Meter,
     pub(crate) context: Context,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) open_sockets: Sockets,
+    http: WasiHttpCtx,
+    hooks: Hooks,
 }
 
 /// Processor time of the present call, in ticks during which the guest was running.
@@ -59,6 +65,7 @@ impl State {
         access: &Access,
         context: Context,
         meter: Meter,
+        outside: &Arc<Outside>,
     ) -> std::io::Result<Self> {
         let log = Arc::new(PluginLog::new(who, limits, meter.clone()));
         let mut wasi = WasiCtxBuilder::new();
@@ -77,6 +84,26 @@ impl State {
                     .map_err(std::io::Error::other)
             })?;
         }
+        for name in access.environment() {
+            if let Ok(value) = std::env::var(name) {
+                wasi.env(name, value);
+            }
+        }
+        let gate = Arc::new(Gate::new(
+            outside,
+            access.network(),
+            &limits.egress,
+            &log,
+            meter.egress(),
+        ));
+        let check = Arc::clone(&gate);
+        wasi.allow_tcp(true)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .socket_addr_check(move |address, usage| {
+                let admitted = check.check(address, usage);
+                Box::pin(async move { admitted })
+            });
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         Ok(Self {
@@ -88,6 +115,10 @@ impl State {
             log,
             meter,
             context,
+            hooks: Hooks(Arc::clone(&gate)),
+            gate,
+            open_sockets: Sockets::default(),
+            http: WasiHttpCtx::new(),
         })
     }
 }
@@ -97,6 +128,16 @@ impl WasiView for State {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
         }
     }
 }
@@ -159,6 +200,7 @@ mod tests {
             &Access::default(),
             Context::Nobody,
             Meter::default(),
+            &Arc::default(),
         )
         .unwrap();
         let mut store = wasmtime::Store::new(&engine, state);

@@ -4,6 +4,7 @@
 //! that cannot be understood is an error, where the Java project went on with its default. Must
 //! never quote the value of a secret key.
 
+use super::grants;
 use super::report::{Report, nearest};
 use super::settings::{BrokerSettings, Remote, Settings, check_id, check_namesrv};
 use connect_runtime::ConverterDefault;
@@ -290,33 +291,16 @@ impl Keys {
             .filter(|key| key.starts_with(GRANT))
             .cloned()
             .collect();
-        let mut grants = Vec::new();
+        let mut all = Vec::new();
         for key in keys {
-            let directories = self.list(&key).unwrap_or_default();
-            let directories = directories.into_iter().map(PathBuf::from).collect();
-            let named = key
-                .strip_prefix(GRANT)
-                .and_then(|rest| rest.rsplit_once('.'))
-                .filter(|(plugin, _)| !plugin.is_empty());
-            let plugin = |name: &str| name.to_owned();
-            match named {
-                Some((name, "read-directory")) => grants.push(Grant {
-                    plugin: plugin(name),
-                    read_directory: directories,
-                    ..Grant::default()
-                }),
-                Some((name, "write-directory")) => grants.push(Grant {
-                    plugin: plugin(name),
-                    write_directory: directories,
-                    ..Grant::default()
-                }),
-                _ => self.reject(
-                    &key,
-                    "expected grant.<plugin>.read-directory or grant.<plugin>.write-directory",
-                ),
+            let targets = self.list(&key).unwrap_or_default();
+            let rest = key.strip_prefix(GRANT).unwrap_or_default();
+            match grants::line(rest, targets) {
+                Ok(grant) => all.push(grant),
+                Err(why) => self.reject(&key, why),
             }
         }
-        grants
+        all
     }
 
     fn warn_of_the_rest(&mut self) {

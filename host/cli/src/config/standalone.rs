@@ -2,6 +2,7 @@
 //!
 //! `conf/standalone.toml` explains each key to people; a test holds the two together.
 
+use super::grants;
 use super::limits;
 use super::section::{Document, Section};
 use super::settings::{
@@ -9,7 +10,6 @@ use super::settings::{
     check_id, check_namesrv,
 };
 use connect_runtime::{ConverterDefault, Restart, Tuning};
-use connect_sandbox::Grant;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ pub(crate) fn read(text: &str, file: &str) -> Result<Settings, String> {
     settings.grants = root
         .sections("grant")
         .into_iter()
-        .filter_map(grant)
+        .filter_map(grants::table)
         .collect();
     root.finish();
     match document.report.text(file) {
@@ -299,24 +299,6 @@ fn restart(mut section: Section<'_, '_>) -> Restart {
     }
     section.finish();
     restart
-}
-
-fn grant(mut section: Section<'_, '_>) -> Option<Grant> {
-    let plugin = section.filled("plugin");
-    if plugin.is_none() && !section.has("plugin") {
-        section.reject(
-            "plugin",
-            "is missing: the plugin's name, or \"*\" for all of them",
-        );
-    }
-    let read = section.texts("read-directory").map(paths);
-    let write = section.texts("write-directory").map(paths);
-    section.finish();
-    Some(Grant {
-        plugin: plugin?,
-        read_directory: read.unwrap_or_default(),
-        write_directory: write.unwrap_or_default(),
-    })
 }
 
 fn paths(texts: Vec<String>) -> Vec<PathBuf> {

@@ -207,19 +207,6 @@ async fn a_directory_that_became_a_link_since_it_was_granted_is_not_followed() {
 }
 
 #[tokio::test]
-async fn the_network_is_not_there_to_be_called() {
-    let mut source = source("probe-source", &[("network", "true")]).await;
-    let error = poll(&mut source).await.unwrap_err();
-    let CallError::Trap { trap, .. } = &error else {
-        panic!("{error:?}")
-    };
-    assert!(
-        trap.contains("this worker does not offer `wasi:sockets/"),
-        "{trap}"
-    );
-}
-
-#[tokio::test]
 async fn a_guest_that_looks_around_sees_nothing() {
     let mut source = source("probe-source", &[]).await;
     let seen = values(&poll(&mut source).await.unwrap());

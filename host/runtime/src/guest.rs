@@ -208,7 +208,6 @@ impl SourceGuest {
 
     /// Whether the instance was above its high-water mark after its last poll: it is to be closed and
     /// made again at the next boundary between two batches.
-    #[allow(dead_code, reason = "asked by the exchange of instances")]
     pub(crate) fn above_high_water(&self) -> bool {
         self.0.high_water.above()
     }
@@ -293,7 +292,6 @@ impl SinkGuest {
 
     /// Whether the instance was above its high-water mark after its last put: it is to be closed and
     /// made again at the next boundary between two batches.
-    #[allow(dead_code, reason = "asked by the exchange of instances")]
     pub(crate) fn above_high_water(&self) -> bool {
         self.0.high_water.above()
     }

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use connect_sandbox::Plugin;
 use connect_store::{Store, StoreError, Target};
 use futures::future::BoxFuture;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Plan;
@@ -179,12 +178,7 @@ impl Supervisor {
                 swap.left.pop_front();
                 continue;
             }
-            let (answer, answered) = oneshot::channel();
-            let order = Exchange {
-                edition,
-                given: Instant::now(),
-                answer,
-            };
+            let (order, answered) = Exchange::to(edition);
             let plan = target;
             let sent = slot.orders.as_ref().map(|orders| orders.try_send(order));
             if !matches!(sent, Some(Ok(()))) {

@@ -34,6 +34,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             topic: topic(&ctx),
             stopwatch: stopwatch.take(),
             exchange: None,
+            opened: Instant::now(),
             confirmed: Instant::now(),
             committed: Instant::now(),
         };
@@ -48,15 +49,16 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             return Ok(());
         };
         let watch = Stopwatch::begin(&exchange, confirmed, committed);
-        let next = ctx.with(&exchange.edition);
+        let next = exchange.context(&ctx);
         let refused = match next.in_time(Pair::open(&next)).await {
             Ok(None) => return Ok(()),
             Ok(Some(opened)) => {
                 pair = opened;
                 ctx = next;
-                stopwatch = Some(watch.opened());
+                stopwatch = exchange.changes().then(|| watch.opened());
                 None
             }
+            Err(error) if !exchange.changes() => return Err(error),
             Err(error) => {
                 let Some(again) = Pair::open(&ctx).await? else {
                     return Ok(());
@@ -155,6 +157,8 @@ struct Job<'a> {
     stopwatch: Option<Stopwatch>,
     /// An exchange that came while the sink put off its work.
     exchange: Option<Exchange>,
+    /// When the instances were opened.
+    opened: Instant,
     /// When the sink last answered a flush, and when that was last durable.
     confirmed: Instant,
     committed: Instant,
@@ -218,6 +222,10 @@ impl Job<'_> {
                 return Ok(self.exchange.take());
             }
             self.ctx.metrics.durable_but(0);
+            let above = self.source.above_high_water() || self.sink.above_high_water();
+            if let Some(exchange) = Exchange::of_memory(self.ctx, above, self.opened) {
+                return Ok(Some(exchange));
+            }
             if !wait.is_zero() {
                 tokio::select! {
                     stopped = self.ctx.stopped_within(wait) => if stopped {

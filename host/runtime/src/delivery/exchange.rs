@@ -5,6 +5,7 @@
 //! new one is any good: that is the supervisor's business.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect_sandbox::Access;
 use tokio::sync::{mpsc, oneshot};
@@ -27,13 +28,18 @@ pub(crate) struct Edition {
     pub(crate) sink_settings: Arc<Vec<(String, String)>>,
 }
 
-/// The order to go over to another edition.
+/// The order to go over to another edition, or to a new instance of the same.
 pub(crate) struct Exchange {
-    pub(crate) edition: Edition,
+    /// None for the same one: its instance holds more memory than it should.
+    edition: Option<Edition>,
     /// When it was given: what an idle task has not done for long is no pause.
-    pub(crate) given: Instant,
-    pub(crate) answer: oneshot::Sender<Exchanged>,
+    given: Instant,
+    answer: Option<oneshot::Sender<Exchanged>>,
 }
+
+/// An instance is not made again for its memory within this time: one that is above its mark from the
+/// start would be made again for ever.
+const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 
 /// What came of an exchange. A task that ends before it answers has failed or was stopped.
 pub(crate) enum Exchanged {
@@ -105,9 +111,47 @@ impl Orders {
 }
 
 impl Exchange {
+    pub(crate) fn to(edition: Edition) -> (Self, oneshot::Receiver<Exchanged>) {
+        let (answer, answered) = oneshot::channel();
+        let exchange = Self {
+            edition: Some(edition),
+            given: Instant::now(),
+            answer: Some(answer),
+        };
+        (exchange, answered)
+    }
+
+    /// A new instance of the same edition, where one that was opened at `opened` is due for it.
+    pub(crate) fn of_memory(ctx: &TaskContext, above: bool, opened: Instant) -> Option<Self> {
+        if !above || opened.elapsed() < SHORTEST_LIFE {
+            return None;
+        }
+        tracing::info!(connector = %ctx.spec.name, task = ctx.task, "the plugin's instance is above `memory-high-water` and is made again");
+        Some(Self {
+            edition: None,
+            given: Instant::now(),
+            answer: None,
+        })
+    }
+
+    /// Whether another edition takes over, and not only another instance.
+    pub(crate) fn changes(&self) -> bool {
+        self.edition.is_some()
+    }
+
+    /// What the task goes on with.
+    pub(crate) fn context(&self, ctx: &TaskContext) -> TaskContext {
+        match &self.edition {
+            Some(edition) => ctx.with(edition),
+            None => ctx.clone(),
+        }
+    }
+
     /// Nobody may be waiting: the supervisor is on its way down then.
     pub(crate) fn answer(self, exchanged: Exchanged) {
-        if self.answer.send(exchanged).is_err() {
+        if let Some(answer) = self.answer
+            && answer.send(exchanged).is_err()
+        {
             tracing::debug!("nobody waits for the end of an exchange");
         }
     }

@@ -59,7 +59,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         job.close().await;
         hands = job.hands;
         guest.end().await;
-        let next = ctx.with(&exchange.edition);
+        let next = exchange.context(&ctx);
         let offsets = hands.durable();
         desk = Desk::default();
         let opened = next.in_time(open_at(&next, &desk, &offsets)).await;
@@ -68,9 +68,10 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             Ok(Some(opened)) => {
                 (guest, starts) = opened;
                 ctx = next;
-                stopwatch = Some(watch.opened());
+                stopwatch = exchange.changes().then(|| watch.opened());
                 None
             }
+            Err(error) if !exchange.changes() => return Err(error),
             Err(error) => {
                 desk = Desk::default();
                 let Some(again) = open_at(&ctx, &desk, &offsets).await? else {
@@ -131,6 +132,8 @@ pub(super) struct Job<'a> {
     /// When a flush was last answered, and when its offsets were last durable.
     pub(super) confirmed: Instant,
     pub(super) committed: Instant,
+    /// When the instance was opened.
+    opened: Instant,
     /// Runs from an exchange to the first record after it.
     stopwatch: Option<Stopwatch>,
     /// An exchange that was ordered, and how long it waits for a plugin that puts off its work.
@@ -174,6 +177,7 @@ impl<'a> Job<'a> {
             lost,
             confirmed: now,
             committed: now,
+            opened: now,
             stopwatch,
             exchange: None,
         }
@@ -239,7 +243,12 @@ impl Job<'_> {
 
     fn ordered(&mut self, exchange: Exchange) {
         self.ctx.report.draining();
-        self.exchange = Some((exchange, Instant::now() + self.ctx.tuning.drain));
+        self.exchange = Some((exchange, self.patience()));
+    }
+
+    /// How long a plugin that puts off its flush is waited for before another instance takes over.
+    fn patience(&self) -> Instant {
+        Instant::now() + self.ctx.tuning.drain
     }
 
     /// What was put is flushed and committed before another plugin takes over. What this one does
@@ -384,6 +393,11 @@ impl Job<'_> {
             .get_or_insert_with(|| Instant::now() + interval);
         failpoint::pass(Point::PutFlush);
         self.wish().await?;
+        if self.exchange.is_none() {
+            let above = self.guest.above_high_water();
+            let exchange = Exchange::of_memory(self.ctx, above, self.opened);
+            self.exchange = exchange.map(|exchange| (exchange, self.patience()));
+        }
         if !refused.is_empty() {
             return self.refuse(refused).await;
         }

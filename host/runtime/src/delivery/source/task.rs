@@ -57,16 +57,17 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         hands = job.hands;
         close(&ctx, &guest).await;
         guest.end().await;
-        let next = ctx.with(&exchange.edition);
+        let next = exchange.context(&ctx);
         let opened = next.in_time(open(&next)).await;
         let refused = match opened {
             Ok(None) => return Ok(()),
             Ok(Some(opened)) => {
                 guest = opened;
                 ctx = next;
-                stopwatch = Some(watch.opened());
+                stopwatch = exchange.changes().then(|| watch.opened());
                 None
             }
+            Err(error) if !exchange.changes() => return Err(error),
             Err(error) => {
                 let Some(again) = open(&ctx).await? else {
                     return Ok(());
@@ -118,6 +119,8 @@ struct Job<'a> {
     /// When a record was last confirmed, and when that was last durable.
     confirmed: Instant,
     committed: Instant,
+    /// When the instance was opened.
+    opened: Instant,
     /// Runs from an exchange to the first record after it.
     stopwatch: Option<Stopwatch>,
 }
@@ -167,6 +170,7 @@ impl<'a> Job<'a> {
             exchange: None,
             confirmed: now,
             committed: now,
+            opened: now,
             stopwatch,
         }
     }
@@ -414,6 +418,10 @@ impl<'a> Job<'a> {
             &mut self.hands.lanes,
         )?;
         self.tracker.end(number, polled.points, polled.forget);
+        if self.exchange.is_none() {
+            let above = self.guest.above_high_water();
+            self.exchange = Exchange::of_memory(self.ctx, above, self.opened);
+        }
         Ok(())
     }
 

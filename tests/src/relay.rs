@@ -62,11 +62,20 @@ impl Relay {
     /// # Errors
     /// They are refused.
     pub fn create(&self, rest: &Rest, partitions: usize) -> Result<()> {
-        rest.create(
-            "source",
-            &json!({"connector.class": "edition-source", "partitions": partitions.to_string(),
-                    "connect.topicname": "relay"}),
-        )?;
+        self.create_with(rest, partitions, &[])
+    }
+
+    /// As [`Self::create`], with further keys of the source.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub fn create_with(&self, rest: &Rest, partitions: usize, more: &[(&str, &str)]) -> Result<()> {
+        let mut source = json!({"connector.class": "edition-source", "connect.topicname": "relay",
+                                "partitions": partitions.to_string()});
+        for (key, value) in more {
+            source[*key] = (*value).into();
+        }
+        rest.create("source", &source)?;
         rest.create(
             "sink",
             &json!({"connector.class": "edition-sink", "out": "out.txt",

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
 use connect_tests::editions::{self, Editions};
 use connect_tests::folder::alone;
+use connect_tests::metrics::Metrics;
 use connect_tests::relay::{FIRST, Line, Relay, at_least_once, boundaries, exactly_once, lines};
+use connect_tests::wait;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -288,6 +290,35 @@ fn plugins_by_rest() -> Result<()> {
             .body()?;
         let gone = rest.delete_at(&format!("/v1/plugins/edition-source/{FIRST}"))?;
         ensure!(gone.status == 404, "{}", gone.text);
+        Ok(())
+    })
+}
+
+/// A plugin that keeps more and more is given a new instance before it runs into its limit.
+#[test]
+fn an_instance_that_grows_is_made_again_and_nothing_comes_twice() -> Result<()> {
+    const GROWING: &str =
+        "[limits.plugin.\"edition-source\"]\nmemory-bytes = 25165824\nmemory-high-water = 50\n";
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, GROWING)?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        // above its mark after six seconds, at its limit after twelve
+        relay.create_with(&rest, 1, &[("leak", "2097152")])?;
+        let source = [("connector", "source")];
+        wait::until_true("instances are made again", PATIENCE, || {
+            worker.process().check()?;
+            let made = Metrics::of(&rest)?.sum("connect_plugin_instances_total", &source);
+            Ok(made.is_some_and(|made| made >= 3.0))
+        })?;
+        relay.moves(&mut worker, 200)?;
+        let sent = relay.drain(&worker, 1)?;
+        exactly_once(&lines(&relay.out())?, &sent)?;
+        ensure!(
+            !relay.setup.log().contains("ran out of memory"),
+            "it met its limit"
+        );
         Ok(())
     })
 }

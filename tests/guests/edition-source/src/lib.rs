@@ -2,7 +2,7 @@
 //! tests make other versions by changing the version's text in the component; the last two digits
 //! of the version say how it fails.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use connect_sdk::{
     Batch, Connector, Description, Failure, Need, Next, OptionSpec, Problem, Result, Settings,
@@ -18,6 +18,10 @@ struct Edition {
     count: u64,
     polled: u64,
     batch: u64,
+    /// Bytes a second that are kept for nothing.
+    leak: u64,
+    opened: Instant,
+    kept: Vec<Vec<u8>>,
 }
 
 fn version() -> &'static str {
@@ -43,6 +47,11 @@ impl Connector for Edition {
                     OptionSpec::integer("batch")
                         .default(100)
                         .doc("records of one poll"),
+                )
+                .option(
+                    OptionSpec::integer("leak")
+                        .default(0)
+                        .doc("bytes a second that are kept for nothing"),
                 );
         match fault() {
             "22" => description.position_format(2),
@@ -89,6 +98,9 @@ impl Source for Edition {
             count: settings.parsed("count", "a number")?,
             polled: 0,
             batch: settings.parsed("batch", "a number")?,
+            leak: settings.parsed("leak", "a number")?,
+            opened: Instant::now(),
+            kept: Vec::new(),
         })
     }
 
@@ -97,6 +109,10 @@ impl Source for Edition {
             "13" => panic!("this version traps in the first poll"),
             "14" | "22" if self.polled >= 1_000 => panic!("this version traps after 1 000 records"),
             _ => {}
+        }
+        let due = self.opened.elapsed().as_millis() as u64 * self.leak / 1_000;
+        while (self.kept.len() as u64) << 16 < due {
+            self.kept.push(vec![1; 1 << 16]);
         }
         let mut left = self.batch;
         while !batch.is_full() && left > 0 {

@@ -72,8 +72,9 @@ impl Relay {
     pub fn create_with(&self, rest: &Rest, partitions: usize, more: &[(&str, &str)]) -> Result<()> {
         let mut source = json!({"connector.class": "edition-source", "connect.topicname": "relay",
                                 "partitions": partitions.to_string()});
-        for (key, value) in more {
-            source[*key] = (*value).into();
+        if let Some(source) = source.as_object_mut() {
+            let more = more.iter();
+            source.extend(more.map(|(key, value)| ((*key).to_owned(), (*value).into())));
         }
         rest.create("source", &source)?;
         rest.create(

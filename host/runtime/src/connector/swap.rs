@@ -180,8 +180,8 @@ impl Supervisor {
             }
             let (order, answered) = Exchange::to(edition);
             let plan = target;
-            let sent = slot.orders.as_ref().map(|orders| orders.try_send(order));
-            if !matches!(sent, Some(Ok(()))) {
+            let sent = slot.orders.as_ref();
+            if sent.is_none_or(|orders| orders.try_send(order).is_err()) {
                 // it is ending: its end comes as an event, and then it is started with the target
                 return;
             }

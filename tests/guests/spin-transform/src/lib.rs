@@ -10,8 +10,10 @@ struct Spin {
 
 impl Spin {
     fn here(&self, place: &str) {
-        while self.place == place {
-            std::hint::black_box(place);
+        if self.place == place {
+            loop {
+                std::hint::black_box(place);
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ struct Wordy;
 impl Connector for Wordy {
     fn describe() -> Description {
         let name = "n".repeat(6_000_000);
-        Description::new(&name, env!("CARGO_PKG_VERSION"), &"d".repeat(6_000_000))
+        Description::new(&name, env!("CARGO_PKG_VERSION"), "d".repeat(6_000_000))
     }
 }
 

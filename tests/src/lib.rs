@@ -26,5 +26,6 @@ pub mod rest;
 pub mod scenario;
 pub mod skip;
 pub mod store;
+pub mod swaps;
 pub mod wait;
 pub mod worker;

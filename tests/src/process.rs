@@ -210,6 +210,16 @@ impl Process {
         Ok(Duration::from_millis(ticks * 10))
     }
 
+    /// How many files it has open.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn open_files(&self) -> Result<usize> {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        let files = std::fs::read_dir(&folder).with_context(|| format!("no {folder}"))?;
+        Ok(files.count())
+    }
+
     /// The processes that it has started and that still run.
     ///
     /// # Errors

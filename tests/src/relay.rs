@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -119,7 +119,17 @@ impl Relay {
             let position = position.with_context(|| format!("no position of {partition}"))?;
             sent.insert(partition, position.parse()?);
         }
+        // The file is long after a long run: it is read once nothing comes any more.
+        let size = || std::fs::metadata(self.out()).map_or(0, |file| file.len());
+        let (mut last, mut since) = (size(), Instant::now());
         wait::until_true("all that was sent is written", PATIENCE, || {
+            if size() != last {
+                (last, since) = (size(), Instant::now());
+            }
+            if since.elapsed() < Duration::from_millis(300) {
+                return Ok(false);
+            }
+            since = Instant::now();
             let mut seen: BTreeMap<String, u64> = BTreeMap::new();
             for line in lines(&self.out())? {
                 let next = seen.entry(line.partition).or_default();

@@ -9,7 +9,7 @@ use connect_tests::editions::{self, Editions};
 use connect_tests::folder::alone;
 use connect_tests::metrics::Metrics;
 use connect_tests::relay::{FIRST, Line, Relay, at_least_once, boundaries, exactly_once, lines};
-use connect_tests::wait;
+use connect_tests::{swaps, wait};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -319,6 +319,36 @@ fn an_instance_that_grows_is_made_again_and_nothing_comes_twice() -> Result<()> 
             !relay.setup.log().contains("ran out of memory"),
             "it met its limit"
         );
+        Ok(())
+    })
+}
+
+/// A tenth of `cargo xtask torture swaps`: what must hold, and nothing that is timed.
+#[test]
+fn many_changes_under_load() -> Result<()> {
+    alone(|folder| {
+        let figures = swaps::under_load(50, folder)?;
+        println!("{figures}");
+        Ok(())
+    })
+}
+
+/// A tenth of `cargo xtask torture swap-kills`.
+#[test]
+fn kills_during_changes() -> Result<()> {
+    alone(|folder| {
+        let again = swaps::killed(10, 1, folder)?;
+        println!("{again} records came again");
+        Ok(())
+    })
+}
+
+/// A tenth of `cargo xtask torture broken`.
+#[test]
+fn many_broken_versions() -> Result<()> {
+    alone(|folder| {
+        let again = swaps::broken(20, folder)?;
+        println!("{again} records came again");
         Ok(())
     })
 }

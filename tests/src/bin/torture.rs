@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use connect_tests::neighbours::{self, Hostile};
 use connect_tests::scenario::Shape;
-use connect_tests::{faults, kills, memory};
+use connect_tests::{faults, kills, memory, swaps};
 
 const HELP: &str = "\
 cargo xtask torture [what] [--release] [option…]
@@ -34,6 +34,10 @@ cargo xtask torture [what] [--release] [option…]
                  --guest P    spin, memory-bomb, log-flood, trap-source or idle-source instead of all
                  --rate N     records a second instead of half the measured maximum
                  --share N    `cpu-share` of the worker instead of its default
+  swaps        changes of plugins under full load: --count N (500); with 1000 also whether old code
+               is freed
+  broken       changes to versions that fail: --count N (200)
+  swap-kills   kills -9 during changes: --count N (100) --seed N (1)
   recycle      --count N (100000) instances made and ended in every way in one process
 
   --directory D   where the files go, removed afterwards (a temporary folder)
@@ -141,6 +145,29 @@ fn run(mut arguments: Vec<String>) -> Result<()> {
             );
         }
         "neighbours" => neighbours_run(options, folder)?,
+        "swaps" => {
+            let count = options.number("--count")?.unwrap_or(500);
+            options.end()?;
+            let figures = swaps::under_load(count, folder)?;
+            println!("{figures}");
+        }
+        "broken" => {
+            let count = options.number("--count")?.unwrap_or(200);
+            options.end()?;
+            let again = swaps::broken(count, folder)?;
+            println!(
+                "{count} broken versions, back from each, none missing, in order; {again} records came again, after versions with other positions"
+            );
+        }
+        "swap-kills" => {
+            let count = options.number("--count")?.unwrap_or(100);
+            let seed = options.number("--seed")?.unwrap_or(1);
+            options.end()?;
+            let again = swaps::killed(count, seed, folder)?;
+            println!(
+                "{count} kills during changes of both plugins, none missing, in order; {again} records came again"
+            );
+        }
         other => bail!("there is no torture `{other}`\n\n{HELP}"),
     }
     println!("took {:.0} s", begun.elapsed().as_secs_f64());

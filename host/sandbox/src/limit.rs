@@ -245,7 +245,8 @@ mod tests {
         for (limit, value) in Limit::ALL.iter().zip(70_000..) {
             assert_eq!(limit.of(&limits), Some(value), "{}", limit.key());
         }
-        assert_eq!(limits.call_wall, Duration::from_millis(70_007));
+        let wall = 70_000 + Limit::CallWall as u64;
+        assert_eq!(limits.call_wall, Duration::from_millis(wall));
     }
 
     #[test]

@@ -120,12 +120,24 @@ fn an_endless_loop_in_any_export_stops_its_task_alone() -> Result<()> {
     in_a_house_with(&["spin", "spin-sink"], SHORT, |house| {
         for place in ["open", "poll", "committed"] {
             let config = source("spin", &json!({"in": place}));
-            let words = ["`spin`", "task 0", place, "300ms", "processor"];
+            let words = [
+                "`spin`",
+                "task 0",
+                place,
+                "`call-cpu-ms` is 300",
+                "processor",
+            ];
             fails(house, &format!("spin-{place}"), &config, &words)?;
         }
         for place in ["open", "put", "flush"] {
             let config = sink("spin-sink", &json!({"in": place}));
-            let words = ["`spin-sink`", "task 0", place, "300ms", "processor"];
+            let words = [
+                "`spin-sink`",
+                "task 0",
+                place,
+                "`call-cpu-ms` is 300",
+                "processor",
+            ];
             fails(house, &format!("sink-{place}"), &config, &words)?;
         }
         for place in QUESTIONS {
@@ -134,7 +146,7 @@ fn an_endless_loop_in_any_export_stops_its_task_alone() -> Result<()> {
                 house,
                 &format!("asked-{place}"),
                 &config,
-                &["spin", place, "300ms"],
+                &["spin", place, "`call-cpu-ms` is 300"],
             )?;
         }
         for (name, config) in [
@@ -263,12 +275,12 @@ fn whoever_takes_too_much_is_told_of_the_limit() -> Result<()> {
             (
                 "waits",
                 sink("stuck-sink", &json!({"how": "wait"})),
-                ["stuck-sink", "put", "1.5s"],
+                ["stuck-sink", "put", "`call-wall-ms` is 1500"],
             ),
             (
                 "turns",
                 sink("stuck-sink", &json!({"how": "spin"})),
-                ["stuck-sink", "put", "300ms"],
+                ["stuck-sink", "put", "`call-cpu-ms` is 300"],
             ),
             (
                 "twice",
@@ -320,7 +332,7 @@ fn a_house_full_of_hostile_plugins_goes_on() -> Result<()> {
             ("spin-2", "`poll`"),
             ("spin-3", "`put`"),
         ] {
-            let words = [name, call, "the limit of one call"];
+            let words = [name, call, "the limit `call-"];
             logged(house, &words)?;
         }
         logged(house, &["bomb", "256 MiB"])?;
@@ -414,7 +426,7 @@ fn files_made_to_break_the_worker_are_left_out() -> Result<()> {
             (
                 "spin-describe.wasm",
                 &guest("spin-describe.wasm")?,
-                "`describe` was stopped",
+                "`describe` took too much",
             ),
             (
                 "trap-describe.wasm",

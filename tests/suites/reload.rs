@@ -10,7 +10,7 @@ use connect_tests::folder::alone;
 use connect_tests::metrics::Metrics;
 use connect_tests::relay::{FIRST, Line, Relay, at_least_once, boundaries, exactly_once, lines};
 use connect_tests::{swaps, wait};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A trial long enough for a version that fails after 1 000 records of 100 a batch.
@@ -350,5 +350,75 @@ fn many_broken_versions() -> Result<()> {
         let again = swaps::broken(20, folder)?;
         println!("{again} records came again");
         Ok(())
+    })
+}
+
+/// Straight from plugin to plugin, without a topic: both ends change in one task.
+#[test]
+fn direct_connectors_change_both_their_plugins() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        rest.create(
+            "source",
+            &json!({"connector.class": "edition-source", "connector.direct.enable": "true",
+                    "sink.task.class": "edition-sink", "out": "out.txt"}),
+        )?;
+        relay.moves(&mut worker, 500)?;
+        for guest in ["edition-source", "edition-sink"] {
+            editions::install(&relay.plugins, guest, "10.01.00")?;
+            let after = Editions::until(&rest, "source", PATIENCE, |editions| {
+                let runs = editions.0.to_string();
+                runs.contains(&format!("\"name\":\"{guest}\",\"version\":\"10.01.00\""))
+                    && editions.change().is_empty()
+            })?;
+            ensure!(!after.history().is_empty(), "{}", after.0);
+            relay.moves(&mut worker, 500)?;
+        }
+        editions::install(&relay.plugins, "edition-sink", "10.50.13")?;
+        Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "quarantined"
+        })?;
+        relay.moves(&mut worker, 500)?;
+        let sent = relay.drain(&worker, 1)?;
+        let lines = lines(&relay.out())?;
+        exactly_once(&lines, &sent)?;
+        ensure!(
+            boundaries(&lines, |line| &line.source) == [FIRST, "10.01.00"],
+            "sources"
+        );
+        ensure!(
+            boundaries(&lines, |line| &line.sink) == [FIRST, "10.01.00"],
+            "sinks"
+        );
+        Ok(())
+    })
+}
+
+/// A stop in the middle of it is a stop in good order, and the next worker ends what was begun.
+#[test]
+fn a_stop_while_plugins_change() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
+        let mut worker = relay.setup.start()?;
+        relay.create(worker.rest()?, 1)?;
+        for version in ["10.01.00", "10.02.00", "10.03.00"] {
+            relay.moves(&mut worker, 200)?;
+            for guest in ["edition-source", "edition-sink"] {
+                editions::install(&relay.plugins, guest, version)?;
+            }
+            worker.rest()?.get("/plugin/reload")?.body()?;
+            let (_, status) = worker.terminate(PATIENCE)?;
+            ensure!(status.success(), "it ended with {status}");
+            worker = relay.setup.start()?;
+            for connector in ["source", "sink"] {
+                Editions::settled(worker.rest()?, connector, version, PATIENCE)?;
+            }
+        }
+        let sent = relay.drain(&worker, 1)?;
+        exactly_once(&lines(&relay.out())?, &sent)
     })
 }

@@ -26,14 +26,17 @@ enum How {
 
 impl How {
     fn plugin(self, of: &str) -> String {
-        let does = match self {
-            Self::Spins => "spin",
-            Self::Traps => "trap",
+        let name = match (self, of) {
+            (Self::Spins, "source") => "spin",
+            (Self::Spins, "sink") => "spin-sink",
+            (Self::Spins, "transform") => "spin-transform",
+            (Self::Spins, _) => "spin-describe",
+            (Self::Traps, "source") => "trap-source",
+            (Self::Traps, "sink") => "trap-sink",
+            (Self::Traps, "transform") => "trap-transform",
+            (Self::Traps, _) => "trap-describe",
         };
-        match (self, of) {
-            (Self::Spins, "source") => does.to_owned(),
-            _ => format!("{does}-{of}"),
-        }
+        name.to_owned()
     }
 
     /// Whether the error is the one that is due.

@@ -30,6 +30,8 @@ pub const GROWTH: f64 = 1.1;
 pub struct Pauses {
     /// From the last confirmation to the durable commit.
     committed: Vec<f64>,
+    /// To the new version's being open.
+    opened: Vec<f64>,
     /// To the first record of the new version.
     first_record: Vec<f64>,
 }
@@ -55,6 +57,7 @@ impl Pauses {
     fn add(&mut self, record: &Value) {
         let of = |key: &str| record.pointer(&format!("/pauses/0/{key}"))?.as_f64();
         self.committed.extend(of("committedMs"));
+        self.opened.extend(of("openedMs"));
         self.first_record.extend(of("firstRecordMs"));
     }
 
@@ -65,6 +68,7 @@ impl Pauses {
 
     fn sort(&mut self) {
         self.committed.sort_by(f64::total_cmp);
+        self.opened.sort_by(f64::total_cmp);
         self.first_record.sort_by(f64::total_cmp);
     }
 }
@@ -80,13 +84,14 @@ impl fmt::Display for Pauses {
         let (all, commit) = (&self.first_record, &self.committed);
         write!(
             f,
-            "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {} (commit alone p50 {:.2} ms, p99 {:.2} ms)",
+            "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {} (commit alone p50 {:.2} ms, p99 {:.2} ms; until open p50 {:.2} ms)",
             percentile(all, 0.5),
             percentile(all, 0.99),
             percentile(all, 1.0),
             all.len(),
             percentile(commit, 0.5),
             percentile(commit, 0.99),
+            percentile(&self.opened, 0.5),
         )
     }
 }

@@ -144,7 +144,7 @@ pub struct Pause {
     pub committed: Duration,
     /// Until the new edition was open.
     pub opened: Duration,
-    /// Until its first record was polled from a source, or taken by a sink.
+    /// Until its first record was polled from a source, or handed to a sink.
     pub first_record: Duration,
 }
 

@@ -7,7 +7,7 @@ use connect_record::{Queue, QueueOffset};
 use connect_sandbox::CallError;
 use tokio::time::Instant;
 
-use super::sink::{self, Desk};
+use super::sink;
 use super::{
     Exchange, Exchanged, Orders, SHORTEST_RETRY, Stopwatch, TaskContext, TaskError, source,
 };
@@ -104,15 +104,8 @@ impl Pair {
             queue: queue.clone(),
             next: 0,
         }];
-        let opened = sink::open(
-            ctx,
-            plugin,
-            ctx.sink_access.clone(),
-            &ctx.sink_settings,
-            Desk::default(),
-            &begin,
-        )
-        .await?;
+        let making = sink::make(ctx, plugin, ctx.sink_access.clone());
+        let opened = sink::open(ctx, making, &ctx.sink_settings, &begin).await?;
         let Some((sink, starts)) = opened else {
             return Ok(None);
         };

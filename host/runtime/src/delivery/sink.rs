@@ -14,5 +14,5 @@ mod seat;
 mod task;
 mod trouble;
 
-pub(crate) use desk::{Desk, open};
+pub(crate) use desk::{make, open};
 pub(crate) use task::run;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connect_record::{Queue, QueueOffset};
-use connect_sandbox::{Access, CallError, Plugin, Role, SinkContext};
+use connect_sandbox::{Access, CallError, Plugin, Role, SinkContext, SinkInstance};
+use tokio::task::JoinHandle;
 
 use crate::delivery::{TaskContext, TaskError};
 use crate::guest::{Failed, SinkGuest};
@@ -61,25 +62,34 @@ impl Wishes {
     }
 }
 
-/// Makes a sink's instance and opens it; none when the task was stopped meanwhile.
-pub(crate) async fn open(
-    ctx: &TaskContext,
-    plugin: &Plugin,
-    access: Access,
-    settings: &[(String, String)],
-    desk: Desk,
-    queues: &[QueueOffset],
-) -> Result<Option<(SinkGuest, Vec<QueueOffset>)>, TaskError> {
-    desk.with(|wishes| {
-        wishes.assignment = queues.iter().map(|offset| offset.queue.clone()).collect()
-    });
+/// A sink's instance that is being made, and the desk it will ask.
+pub(crate) struct Making {
+    pub(super) desk: Desk,
+    made: JoinHandle<Result<SinkInstance, CallError>>,
+}
+
+/// Begins to make a sink's instance.
+pub(crate) fn make(ctx: &TaskContext, plugin: &Plugin, access: Access) -> Making {
+    let desk = Desk::default();
     let scope = ctx.scope(Role::Sink, access);
-    let plugin = plugin.clone();
+    let (plugin, context) = (plugin.clone(), Arc::new(desk.clone()));
     let made = ctx
         .guests
-        .spawn(async move { plugin.sink(scope, Arc::new(desk)).await })
-        .await;
-    let instance = match made {
+        .spawn(async move { plugin.sink(scope, context).await });
+    Making { desk, made }
+}
+
+/// Opens a sink's instance; none when the task was stopped meanwhile.
+pub(crate) async fn open(
+    ctx: &TaskContext,
+    making: Making,
+    settings: &[(String, String)],
+    queues: &[QueueOffset],
+) -> Result<Option<(SinkGuest, Vec<QueueOffset>)>, TaskError> {
+    making.desk.with(|wishes| {
+        wishes.assignment = queues.iter().map(|offset| offset.queue.clone()).collect()
+    });
+    let instance = match making.made.await {
         Ok(made) => made.map_err(|source| TaskError::Plugin {
             place: ctx.who(),
             source: Box::new(source),

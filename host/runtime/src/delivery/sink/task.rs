@@ -9,7 +9,7 @@ use connect_sandbox::CallError;
 use tokio::time::Instant;
 
 use super::assign::{self, Asked};
-use super::desk::{Desk, open};
+use super::desk::{Desk, Making, make, open};
 use super::gather::{Chunk, Gathered, gather};
 use super::hands::Hands;
 use super::reader::{Fetched, Note};
@@ -33,8 +33,9 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
     let Asked::Answer(offsets) = assign::begin(&ctx, queues, *start).await? else {
         return Ok(());
     };
-    let mut desk = Desk::default();
-    let Some((mut guest, mut starts)) = open_at(&ctx, &desk, &offsets).await? else {
+    let making = begin(&ctx);
+    let mut desk = making.desk.clone();
+    let Some((mut guest, mut starts)) = open(&ctx, making, &ctx.settings, &offsets).await? else {
         return Ok(());
     };
     ctx.report.running(None);
@@ -57,12 +58,17 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         };
         let watch = Stopwatch::begin(&exchange, job.confirmed, job.committed);
         job.close().await;
+        let fresh = job.fresh.take();
         hands = job.hands;
-        guest.end().await;
+        // its memory is given back while the new one opens
+        drop(guest);
         let next = exchange.context(&ctx);
         let offsets = hands.durable();
-        desk = Desk::default();
-        let opened = next.in_time(open_at(&next, &desk, &offsets)).await;
+        let fresh = fresh.unwrap_or_else(|| begin(&next));
+        desk = fresh.desk.clone();
+        let opened = next
+            .in_time(open(&next, fresh, &next.settings, &offsets))
+            .await;
         let refused = match opened {
             Ok(None) => return Ok(()),
             Ok(Some(opened)) => {
@@ -73,8 +79,9 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             }
             Err(error) if !exchange.changes() => return Err(error),
             Err(error) => {
-                desk = Desk::default();
-                let Some(again) = open_at(&ctx, &desk, &offsets).await? else {
+                let making = begin(&ctx);
+                desk = making.desk.clone();
+                let Some(again) = open(&ctx, making, &ctx.settings, &offsets).await? else {
                     return Ok(());
                 };
                 (guest, starts) = again;
@@ -87,14 +94,9 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
     }
 }
 
-/// Makes an instance and opens it at `offsets`; none when the task was stopped meanwhile.
-async fn open_at(
-    ctx: &TaskContext,
-    desk: &Desk,
-    offsets: &[QueueOffset],
-) -> Result<Option<(SinkGuest, Vec<QueueOffset>)>, TaskError> {
-    let (plugin, access) = (&ctx.spec.plugin, ctx.access.clone());
-    open(ctx, plugin, access, &ctx.settings, desk.clone(), offsets).await
+/// Begins to make this task's instance.
+fn begin(ctx: &TaskContext) -> Making {
+    make(ctx, &ctx.spec.plugin, ctx.access.clone())
 }
 
 /// All queues of `topics` that are this task's.
@@ -138,6 +140,8 @@ pub(super) struct Job<'a> {
     stopwatch: Option<Stopwatch>,
     /// An exchange that was ordered, and how long it waits for a plugin that puts off its work.
     exchange: Option<(Exchange, Instant)>,
+    /// The instance that is made while what was put is flushed.
+    fresh: Option<Making>,
 }
 
 /// Why a task stopped working, when nothing went wrong.
@@ -180,6 +184,7 @@ impl<'a> Job<'a> {
             opened: now,
             stopwatch,
             exchange: None,
+            fresh: None,
         }
     }
 }
@@ -243,6 +248,7 @@ impl Job<'_> {
 
     fn ordered(&mut self, exchange: Exchange) {
         self.ctx.report.draining();
+        self.fresh = Some(begin(&exchange.context(self.ctx)));
         self.exchange = Some((exchange, self.patience()));
     }
 
@@ -353,6 +359,9 @@ impl Job<'_> {
             careful,
         } = chunk;
         let parts = Arc::new(parts);
+        if let Some(stopwatch) = self.stopwatch.take_if(|_| !origins.is_empty()) {
+            self.ctx.report.exchanged(stopwatch.stop());
+        }
         let mut waiting = false;
         let rejected = if origins.is_empty() {
             Vec::new()
@@ -376,9 +385,6 @@ impl Job<'_> {
         };
         if waiting {
             self.ctx.report.running(None);
-        }
-        if let Some(stopwatch) = self.stopwatch.take_if(|_| !origins.is_empty()) {
-            self.ctx.report.exchanged(stopwatch.stop());
         }
         let refused = self.refusals(rejected, &origins);
         for (index, count) in &counts {

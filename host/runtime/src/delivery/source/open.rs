@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use connect_sandbox::{CallError, Role};
+use connect_sandbox::{CallError, Role, SourceInstance};
+use tokio::task::JoinHandle;
 
 use super::resume::StoredPoints;
 use crate::delivery::{TaskContext, TaskError};
 use crate::error::story;
 use crate::guest::{Failed, SourceGuest};
 
-/// Makes an instance and opens it; none when the task was stopped meanwhile.
-pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskError> {
+/// An instance that is being made.
+pub(crate) type Making = JoinHandle<Result<SourceInstance, CallError>>;
+
+/// Begins to make an instance.
+pub(crate) fn make(ctx: &TaskContext) -> Making {
     let points = Arc::new(StoredPoints {
         store: ctx.store.clone(),
         connector: ctx.spec.name.clone(),
@@ -18,11 +22,21 @@ pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskE
     });
     let scope = ctx.scope(Role::Source, ctx.access.clone());
     let plugin = ctx.spec.plugin.clone();
-    let made = ctx
-        .guests
+    ctx.guests
         .spawn(async move { plugin.source(scope, points).await })
-        .await;
-    let instance = match made {
+}
+
+/// Makes an instance and opens it; none when the task was stopped meanwhile.
+pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskError> {
+    open_made(ctx, make(ctx)).await
+}
+
+/// Opens an instance; none when the task was stopped meanwhile.
+pub(crate) async fn open_made(
+    ctx: &TaskContext,
+    making: Making,
+) -> Result<Option<SourceGuest>, TaskError> {
+    let instance = match making.await {
         Ok(made) => made.map_err(|source| TaskError::Plugin {
             place: ctx.who(),
             source: Box::new(source),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
-use super::open::{close, open};
+use super::open::{Making, close, make, open, open_made};
 use super::tracker::Tracker;
 use crate::delivery::{
     Exchange, Exchanged, Orders, SHORTEST_RETRY, Stopwatch, TaskContext, TaskError, find_or_create,
@@ -54,11 +54,14 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             }
         };
         let watch = Stopwatch::begin(&exchange, job.confirmed, job.committed);
+        let fresh = job.fresh.take();
         hands = job.hands;
         close(&ctx, &guest).await;
-        guest.end().await;
+        // its memory is given back while the new one opens
+        drop(guest);
         let next = exchange.context(&ctx);
-        let opened = next.in_time(open(&next)).await;
+        let fresh = fresh.unwrap_or_else(|| make(&next));
+        let opened = next.in_time(open_made(&next, fresh)).await;
         let refused = match opened {
             Ok(None) => return Ok(()),
             Ok(Some(opened)) => {
@@ -114,8 +117,9 @@ struct Job<'a> {
     acknowledge_due: Instant,
     next_poll: Instant,
     waiting: bool,
-    /// The exchange that waits for what is in flight.
+    /// The exchange that waits for what is in flight, and the instance that is made meanwhile.
     exchange: Option<Exchange>,
+    fresh: Option<Making>,
     /// When a record was last confirmed, and when that was last durable.
     confirmed: Instant,
     committed: Instant,
@@ -168,6 +172,7 @@ impl<'a> Job<'a> {
             next_poll: now,
             waiting: false,
             exchange: None,
+            fresh: None,
             confirmed: now,
             committed: now,
             opened: now,
@@ -202,6 +207,7 @@ impl<'a> Job<'a> {
                 Event::Polled(polled) => self.polled(polled).await?,
                 Event::Exchange(exchange) => {
                     self.ctx.report.draining();
+                    self.fresh = Some(make(&exchange.context(self.ctx)));
                     self.exchange = Some(exchange);
                 }
                 Event::Time => {}

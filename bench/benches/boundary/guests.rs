@@ -127,6 +127,10 @@ impl SinkContext for Nobody {
         Vec::new()
     }
 
+    fn owns(&self, _: &Queue) -> bool {
+        false
+    }
+
     fn seek(&self, _: Queue, _: u64) {}
 
     fn pause(&self, _: Vec<Queue>) {}

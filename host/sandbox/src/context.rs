@@ -3,7 +3,6 @@
 //! guest: then its call ends, with the worker's reason.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -13,9 +12,6 @@ use futures::future::BoxFuture;
 use crate::bindings::v0_1::rocketmq::connect::{log, records, sink_context, source_context};
 use crate::log::Level;
 use crate::state::State;
-
-/// Seeks of one call that are kept, one a queue; no task has so many queues.
-const SEEKS: usize = 65_536;
 
 /// Resume points, or why the worker does not have them.
 pub type ResumeAnswer = Result<Vec<ResumePoint>, Box<dyn Error + Send + Sync>>;
@@ -34,6 +30,8 @@ pub trait SourceContext: Send + Sync {
 pub trait SinkContext: Send + Sync {
     /// The queues of this task.
     fn assignment(&self) -> Vec<Queue>;
+    /// Whether `queue` is one of this task's. Seeks elsewhere are not even kept.
+    fn owns(&self, queue: &Queue) -> bool;
     /// Read `queue` from `offset` on; what was pulled ahead is dropped. Called after the guest's
     /// call has returned, for queues of this task only.
     fn seek(&self, queue: Queue, offset: u64);
@@ -61,27 +59,17 @@ pub(crate) enum Context {
 
 /// Seeks of the present call, the last one of each queue.
 #[derive(Debug, Default)]
-pub(crate) struct Seeks(BTreeMap<Queue, u64>);
-
-impl Seeks {
-    fn note(&mut self, queue: Queue, offset: u64) -> bool {
-        let full = self.0.len() >= SEEKS;
-        match self.0.entry(queue) {
-            Entry::Occupied(mut known) => *known.get_mut() = offset,
-            Entry::Vacant(_) if full => return false,
-            Entry::Vacant(new) => {
-                new.insert(offset);
-            }
-        }
-        true
-    }
+pub(crate) struct Seeks {
+    kept: BTreeMap<Queue, u64>,
+    /// One elsewhere was ignored, and the plugin's log says so.
+    ignored: bool,
 }
 
 impl Context {
     /// Takes the seeks of the call that has just returned.
     pub(crate) fn take_seeks(&mut self) -> BTreeMap<Queue, u64> {
         match self {
-            Self::Sink(_, seeks) => std::mem::take(&mut seeks.0),
+            Self::Sink(_, seeks) => std::mem::take(seeks).kept,
             Self::Source(_) | Self::Nobody => BTreeMap::new(),
         }
     }
@@ -163,14 +151,15 @@ impl sink_context::Host for State {
     }
 
     fn seek(&mut self, of: records::QueueResult, offset: u64) {
-        if let Context::Sink(_, seeks) = &mut self.context
-            && !seeks.note(queue(&of), offset)
-        {
-            self.log.write(
-                Level::Warn,
-                "log",
-                "a seek was ignored: too many queues in one call",
-            );
+        let Context::Sink(sink, seeks) = &mut self.context else {
+            return;
+        };
+        let queue = queue(&of);
+        if sink.owns(&queue) {
+            seeks.kept.insert(queue, offset);
+        } else if !std::mem::replace(&mut seeks.ignored, true) {
+            let line = format!("a seek is ignored: queue {queue} is not one of this task's");
+            self.log.write(Level::Warn, "log", &line);
         }
     }
 
@@ -184,22 +173,5 @@ impl sink_context::Host for State {
         if let Some(sink) = self.sink() {
             sink.resume(queues.iter().map(queue).collect());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_seek_of_a_queue_counts_and_their_number_is_bounded() {
-        let mut seeks = Seeks::default();
-        for id in 0..SEEKS as i32 {
-            assert!(seeks.note(Queue::new("t", "b", id), 1));
-        }
-        assert!(!seeks.note(Queue::new("t", "b", -1), 1));
-        assert!(seeks.note(Queue::new("t", "b", 0), 2));
-        assert_eq!(seeks.0.len(), SEEKS);
-        assert_eq!(seeks.0.get(&Queue::new("t", "b", 0)), Some(&2));
     }
 }

@@ -224,9 +224,10 @@ impl SinkInstance {
     fn settle(&mut self) {
         let seeks = self.guest.context().take_seeks();
         for (queue, offset) in seeks {
-            if !self.progress.moved(&queue, offset) {
-                tracing::warn!(plugin = %self.guest.plugin(), %queue, "a seek in a queue of another task is ignored");
-            } else if let Context::Sink(sink, _) = self.guest.context() {
+            // it may have gone since, with the very call that moved in it
+            if self.progress.moved(&queue, offset)
+                && let Context::Sink(sink, _) = self.guest.context()
+            {
                 sink.seek(queue, offset);
             }
         }

@@ -206,6 +206,10 @@ impl SinkContext for Desk {
         vec![queue(0)]
     }
 
+    fn owns(&self, of: &Queue) -> bool {
+        *of == queue(0)
+    }
+
     fn seek(&self, queue: Queue, offset: u64) {
         self.seeks.lock().unwrap().push((queue, offset));
     }

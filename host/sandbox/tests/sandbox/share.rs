@@ -125,9 +125,10 @@ fn a_guest_over_its_share_has_what_others_leave() {
     let error = runtime.block_on(alone).unwrap().unwrap().unwrap_err();
     assert!(matches!(error, CallError::Cpu { .. }), "{error:?}");
     let used = meter.read();
-    let held = (Limit::CpuShare, 1);
+    // How often depends on what the machine left it between its waits.
+    let held_back = |&(limit, times): &(Limit, u64)| limit == Limit::CpuShare && times > 0;
     assert!(
-        used.held > Duration::ZERO && used.breaches.contains(&held),
+        used.held > Duration::ZERO && used.breaches.iter().any(held_back),
         "{used:?}"
     );
 }

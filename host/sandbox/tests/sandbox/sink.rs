@@ -5,6 +5,7 @@ use std::sync::Arc;
 use connect_sandbox::{CallError, Flushed, Late, Rejected, SinkContext};
 
 use crate::fixtures::{Desk, at, batch, plugin, queue, scope, settings, short, sink};
+use crate::outside::Log;
 
 #[tokio::test]
 async fn a_sink_takes_batches_and_says_that_all_is_durable() {
@@ -114,6 +115,19 @@ async fn the_last_seek_in_each_queue_of_its_own_reaches_the_worker_after_the_cal
         seeks("seek 1 3", &[&["seek 1 4", "seek 0 5"]]).await,
         [vec![], vec![(0, 5)]]
     );
+}
+
+#[tokio::test]
+async fn seeks_elsewhere_are_ignored_with_one_line_in_the_plugin_s_log() {
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    let commands = ["seek 1 4", "seek 2 5", "seek 0 6"];
+    assert_eq!(seeks("", &[&commands]).await, [vec![], vec![(0, 6)]]);
+    drop(guard);
+    let lines = log.0.lock().unwrap();
+    let ignored = lines.iter().filter(|line| line.contains("ignored"));
+    assert_eq!(ignored.count(), 1, "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("topic/broker/1")));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A sink's instance and what it may ask of its host: its queues, a seek, a pause.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connect_record::{Queue, QueueOffset};
@@ -13,7 +13,7 @@ use crate::guest::{Failed, SinkGuest};
 /// What a plugin asked for during a call; carried out when the call has returned.
 #[derive(Default)]
 pub(crate) struct Wishes {
-    pub(super) assignment: Vec<Queue>,
+    pub(super) assignment: BTreeSet<Queue>,
     pub(super) seeks: HashMap<Queue, u64>,
     /// Queue and whether it is to be paused.
     pub(super) pauses: HashMap<Queue, bool>,
@@ -31,7 +31,11 @@ impl Desk {
 
 impl SinkContext for Desk {
     fn assignment(&self) -> Vec<Queue> {
-        self.with(|wishes| wishes.assignment.clone())
+        self.with(|wishes| wishes.assignment.iter().cloned().collect())
+    }
+
+    fn owns(&self, queue: &Queue) -> bool {
+        self.with(|wishes| wishes.assignment.contains(queue))
     }
 
     fn seek(&self, queue: Queue, offset: u64) {
@@ -109,6 +113,7 @@ pub(crate) async fn open(
         match opened {
             Ok(starts) => return Ok(Some((guest, starts))),
             Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                ctx.report.puts_off_opening();
                 ctx.report
                     .running(Some(format!("waiting to open: {reason}")));
                 if ctx.stopped_within(after).await {

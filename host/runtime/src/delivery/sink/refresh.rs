@@ -67,6 +67,9 @@ impl Job<'_> {
             return Ok(());
         };
         if !offsets.is_empty() {
+            // they are its own already in this call, in which it may move in them
+            let new = offsets.iter().map(|offset| offset.queue.clone());
+            self.desk.with(|wishes| wishes.assignment.extend(new));
             let guest = self.guest;
             let told = self.answered(|| guest.assigned(offsets.clone())).await?;
             let Some(starts) = told else { return Ok(()) };

@@ -150,11 +150,9 @@ fn what_asks_for_more_waits_for_approval_and_what_refuses_settings_is_not_taken(
         let rest = worker.rest()?.clone();
         relay.create(&rest, 1)?;
         relay.moves(&mut worker, 200)?;
-        ensure!(
-            rest.post("/v1/connectors/source/plugin/approve", "")?
-                .status
-                == 400
-        );
+        let approve = "/v1/connectors/source/plugin/approve";
+        ensure!(rest.post(approve, "")?.status == 400);
+        ensure!(rest.post(&format!("{approve}?digest=00"), "")?.status == 400);
 
         editions::install(&relay.plugins, "edition-source", "10.40.21")?;
         let refused = Editions::until(&rest, "source", PATIENCE, |editions| {
@@ -178,7 +176,16 @@ fn what_asks_for_more_waits_for_approval_and_what_refuses_settings_is_not_taken(
             waits.0
         );
         relay.moves(&mut worker, 200)?;
-        rest.post("/v1/connectors/source/plugin/approve", "")?
+        // it waits over a restart too
+        worker.terminate(PATIENCE)?;
+        worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        let waits = Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "needs-approval"
+        })?;
+        ensure!(waits.version() == FIRST, "{}", waits.0);
+        let digest = text(&waits.0, "/change/to/0/digest").to_owned();
+        rest.post(&format!("{approve}?digest={digest}"), "")?
             .body()?;
         Editions::settled(&rest, "source", "10.50.20", PATIENCE)?;
         let sent = relay.drain(&worker, 1)?;

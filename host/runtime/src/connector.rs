@@ -5,6 +5,7 @@
 
 mod backoff;
 mod board;
+mod launch;
 mod plan;
 mod quarantine;
 mod slot;
@@ -19,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use board::Board;
-pub(crate) use plan::{Plan, PlanError, plan};
+pub(crate) use plan::{Plan, PlanError, Within, plan};
 pub(crate) use quarantine::Quarantine;
 
 use crate::settings::{Dependencies, WorkerSettings};
@@ -43,6 +44,8 @@ enum Order {
     /// Go over to other versions of the plugins, task by task; back again where they fail.
     Swap {
         plan: Box<Plan>,
+        /// What the connector goes over from, where it has no plan yet.
+        from: Option<Box<Plan>>,
         /// The operator has said yes to what it asks for.
         approved: bool,
     },
@@ -57,19 +60,21 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// Starts a supervisor. Without a plan it makes one itself, and again until it succeeds.
+    /// Starts a supervisor. Without a plan it makes one itself, and again until it succeeds; within
+    /// what is `noted` in words, where another version takes the place of one that is gone.
     pub(crate) fn start(
         shared: Arc<Shared>,
         spec: Arc<Spec>,
         plan: Option<Plan>,
         target: Target,
+        noted: Option<Vec<String>>,
     ) -> Self {
         let board = Arc::new(Board::new(&spec, &shared.settings.id));
         let (orders, inbox) = mpsc::channel(8);
         // the caller may be on REST's own runtime, which is not for moving records
         let runtime = shared.runtime.clone();
         let supervisor =
-            supervisor::Supervisor::new(shared, spec, plan, target, board.clone(), inbox);
+            supervisor::Supervisor::new(shared, spec, plan, target, board.clone(), inbox, noted);
         runtime.spawn(supervisor.run());
         Self { board, orders }
     }
@@ -97,9 +102,14 @@ impl Connector {
 
     /// Begins to go over to other versions of the plugins; the board tells how it goes. False without
     /// a supervisor.
-    pub(crate) async fn swap(&self, plan: Plan, approved: bool) -> bool {
-        let plan = Box::new(plan);
-        self.order(Order::Swap { plan, approved }).await
+    pub(crate) async fn swap(&self, plan: Plan, from: Option<Plan>, approved: bool) -> bool {
+        let (plan, from) = (Box::new(plan), from.map(Box::new));
+        self.order(Order::Swap {
+            plan,
+            from,
+            approved,
+        })
+        .await
     }
 
     /// Drains and ends the tasks and the supervisor, by force after `deadline`. One that is gone

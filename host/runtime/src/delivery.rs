@@ -92,6 +92,10 @@ pub(crate) trait Report: Send + Sync {
     fn running(&self, waiting: Option<String>);
     /// The plugin asks for its task settings to be computed again.
     fn reconfigure(&self);
+    /// The plugin is open.
+    fn opened(&self);
+    /// The plugin asks for its opening to be tried again later.
+    fn puts_off_opening(&self);
     /// A batch is durable: its positions or offsets are stored.
     fn committed(&self);
     /// The task goes over to another edition and finishes what is in flight first.

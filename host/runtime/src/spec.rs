@@ -14,6 +14,8 @@ use std::time::Duration;
 use connect_convert::Converter;
 use connect_sandbox::Plugin;
 
+use crate::status::PluginInUse;
+
 pub(crate) use parse::{Choice, Defaults, parse};
 
 /// Which kind of task a connector runs.
@@ -108,6 +110,12 @@ impl Spec {
             Flow::Source { .. } | Flow::Sink { .. } => None,
         };
         std::iter::once(&self.plugin).chain(sink).collect()
+    }
+
+    /// [`Self::plugins`] as people know them.
+    pub(crate) fn in_use(&self) -> Vec<PluginInUse> {
+        let plugins = self.plugins().into_iter();
+        plugins.map(PluginInUse::of).collect()
     }
 
     /// The digests of [`Self::plugins`].

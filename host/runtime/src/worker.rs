@@ -14,11 +14,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use connect_store::{StoredConnector, Target};
 use tokio::runtime::Handle;
 
-use crate::connector::{Board, Connector, Quarantine, Shared, plan};
+use crate::connector::{Board, Connector, Quarantine, Shared, Within, plan};
 use crate::error::WorkerError;
 use crate::settings::{Dependencies, WorkerSettings};
 use crate::spec::{self, Flow, Spec};
-use crate::status::{ConnectorInfo, Readiness};
+use crate::status::{ConnectorInfo, PluginChange, PluginInUse, Readiness};
 
 /// How long a create waits for the broker's answer.
 const BROKER_ANSWER: Duration = Duration::from_secs(3);
@@ -60,8 +60,18 @@ struct Entry {
 impl Entry {
     /// Digests of the plugins it runs.
     fn digests(&self) -> Vec<String> {
-        let plugins = self.board.read().plugins.into_iter();
-        plugins.map(|plugin| plugin.digest).collect()
+        digests(self.board.read().plugins)
+    }
+
+    /// The same, but for a version on trial what the connector would go back to.
+    fn trusted(&self) -> Vec<String> {
+        let info = self.board.read();
+        match info.change {
+            Some(PluginChange::Draining { from, .. } | PluginChange::OnTrial { from, .. }) => {
+                digests(from)
+            }
+            _ => digests(info.plugins),
+        }
     }
 }
 
@@ -105,7 +115,7 @@ impl Worker {
         }));
         for connector in stored {
             let edition = editions.remove(&connector.name).unwrap_or_default();
-            worker.restore(connector, &edition);
+            worker.restore(connector, edition);
         }
         worker.offer_soon();
         Ok(worker)
@@ -134,7 +144,7 @@ impl Worker {
             return Err(WorkerError::Conflict { name: name.into() });
         }
         // a change of configuration is none of the plugin's version
-        let in_use = known.as_ref().map(Entry::digests).unwrap_or_default();
+        let in_use = known.as_ref().map(Entry::trusted).unwrap_or_default();
         let spec = self
             .parse(name, &config, &in_use)
             .map_err(|problems| WorkerError::Invalid {
@@ -142,7 +152,8 @@ impl Worker {
                 problems,
             })?;
         let spec = Arc::new(spec);
-        let plan = plan(&self.0.shared, spec.clone())
+        // the same version as before has what it had; another one was asked for by name
+        let plan = plan(&self.0.shared, spec.clone(), Within::Grants)
             .await
             .map_err(|error| error.for_request(name))?;
         if !matches!(spec.flow, Flow::Direct { .. }) {
@@ -186,10 +197,10 @@ impl Worker {
                 self.entries_mut(|entries| entries.insert(name.to_owned(), entry));
             } else {
                 // its supervisor is gone, and the plan with it: another makes it again
-                self.install(name, || self.begin(spec, None, target, created));
+                self.install(name, || self.begin(spec, None, target, created, None));
             }
         } else {
-            self.install(name, || self.begin(spec, Some(plan), target, created));
+            self.install(name, || self.begin(spec, Some(plan), target, created, None));
         }
         tracing::info!(
             connector = name,
@@ -342,6 +353,18 @@ impl Worker {
         config: &BTreeMap<String, String>,
         prefer: &[String],
     ) -> Result<Spec, Vec<String>> {
+        self.parse_keeping(name, config, prefer, prefer)
+    }
+
+    /// As [`Self::parse`]; those with the digests `keep` run well here, whatever became of them
+    /// elsewhere.
+    fn parse_keeping(
+        &self,
+        name: &str,
+        config: &BTreeMap<String, String>,
+        prefer: &[String],
+        keep: &[String],
+    ) -> Result<Spec, Vec<String>> {
         let settings = &self.0.shared.settings;
         let defaults = spec::Defaults {
             key: &settings.key_converter,
@@ -351,7 +374,10 @@ impl Worker {
         let choice = spec::Choice {
             catalogue: &self.0.shared.deps.plugins.catalogue(),
             prefer,
-            avoid: &|plugin| quarantine.reason(plugin.digest()).is_some(),
+            avoid: &|plugin| {
+                let digest = plugin.digest();
+                !keep.iter().any(|kept| kept == digest) && quarantine.reason(digest).is_some()
+            },
         };
         spec::parse(name, config, &choice, &defaults)
     }
@@ -403,6 +429,10 @@ impl Worker {
             .write()
             .unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn digests(plugins: Vec<PluginInUse>) -> Vec<String> {
+    plugins.into_iter().map(|plugin| plugin.digest).collect()
 }
 
 fn now() -> u64 {

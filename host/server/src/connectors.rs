@@ -233,7 +233,7 @@ async fn change_all(worker: Worker, change: Change) -> Answer {
 
 /// Runs a change to its end even when the client hangs up or loses patience: axum drops a handler
 /// then, and half a change is worse than one nobody waits for.
-async fn detached<T: Send + 'static>(
+pub(crate) async fn detached<T: Send + 'static>(
     change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     match tokio::spawn(change).await {

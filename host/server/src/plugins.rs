@@ -4,14 +4,16 @@
 //! Must never load or look into a plugin: the worker's catalogue is what there is.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use connect_runtime::{PluginInfo, Worker};
 use connect_sandbox::Role;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::envelope::success;
+use crate::connectors::detached;
+use crate::envelope::{success, success_with_warnings};
 use crate::error::Refusal;
 use crate::shapes::{self, Plugin};
 use crate::swaps::{self, InUse};
@@ -25,33 +27,26 @@ struct Reloaded<'a> {
 }
 
 /// `GET /plugin/reload`: looks at the plugin directories, in the Java project's words.
-pub(crate) async fn reload_java(State(worker): State<Worker>) -> Response {
-    match worker.reload().await {
-        Ok(report) => {
-            crate::envelope::success_with_warnings("Plugin reload succeeded", &report.problems)
-        }
-        Err(error) => Refusal::from(error).into_response(),
-    }
+pub(crate) async fn reload_java(State(worker): State<Worker>) -> Result<Response, Refusal> {
+    let report = detached(async move { Ok(worker.reload().await?) }).await?;
+    let problems = &report.problems;
+    Ok(success_with_warnings("Plugin reload succeeded", problems))
 }
 
 /// `POST /v1/plugins/reload`: the same, with what was found.
-pub(crate) async fn reload(State(worker): State<Worker>) -> Response {
-    match worker.reload().await {
-        Ok(report) => success(Reloaded {
-            added: swaps::in_use(&report.added),
-            removed: swaps::in_use(&report.removed),
-            problems: &report.problems,
-        }),
-        Err(error) => Refusal::from(error).into_response(),
-    }
+pub(crate) async fn reload(State(worker): State<Worker>) -> Result<Response, Refusal> {
+    let report = detached(async move { Ok(worker.reload().await?) }).await?;
+    Ok(success(Reloaded {
+        added: swaps::in_use(&report.added),
+        removed: swaps::in_use(&report.removed),
+        problems: &report.problems,
+    }))
 }
 
 /// `POST /v1/plugins`: takes in a plugin, the body being the component.
-pub(crate) async fn upload(State(worker): State<Worker>, body: Bytes) -> Response {
-    match worker.deposit_plugin(body.into()).await {
-        Ok(plugin) => success(swaps::one(&plugin)),
-        Err(error) => Refusal::from(error).into_response(),
-    }
+pub(crate) async fn upload(State(worker): State<Worker>, body: Bytes) -> Result<Response, Refusal> {
+    let plugin = detached(async move { Ok(worker.deposit_plugin(body.into()).await?) }).await?;
+    Ok(success(swaps::one(&plugin)))
 }
 
 /// `POST /v1/plugins` of a worker that takes none.
@@ -67,11 +62,10 @@ pub(crate) async fn no_upload() -> Response {
 pub(crate) async fn withdraw(
     State(worker): State<Worker>,
     Path((name, version)): Path<(String, String)>,
-) -> Response {
-    match worker.withdraw_plugin(&name, &version).await {
-        Ok(()) => success(format!("plugin {name}@{version} is removed")),
-        Err(error) => Refusal::from(error).into_response(),
-    }
+) -> Result<Response, Refusal> {
+    let told = format!("plugin {name}@{version} is removed");
+    detached(async move { Ok(worker.withdraw_plugin(&name, &version).await?) }).await?;
+    Ok(success(told))
 }
 
 /// `GET /v1/connectors/{name}/plugin`: what it runs, what changes, what has changed.
@@ -89,12 +83,26 @@ pub(crate) async fn of_connector(
     }
 }
 
-/// `POST /v1/connectors/{name}/plugin/approve`: lets it go over to a version that asks for more.
-pub(crate) async fn approve(State(worker): State<Worker>, Path(name): Path<String>) -> Response {
-    match worker.approve(&name).await {
-        Ok(()) => success("approved"),
-        Err(error) => Refusal::from(error).into_response(),
-    }
+/// Which version is approved.
+#[derive(Deserialize)]
+pub(crate) struct Approval {
+    digest: String,
+}
+
+/// `POST /v1/connectors/{name}/plugin/approve?digest=…`: lets it go over to a version that asks for
+/// more.
+pub(crate) async fn approve(
+    State(worker): State<Worker>,
+    Path(name): Path<String>,
+    approval: Result<Query<Approval>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Ok(Query(Approval { digest })) = approval else {
+        return Err(Refusal::bad_request(
+            "name the version that is approved: `?digest=…` with the digest that the status shows",
+        ));
+    };
+    detached(async move { Ok(worker.approve(&name, &digest).await?) }).await?;
+    Ok(success("approved"))
 }
 
 /// `GET /plugin/list`: plugins and converters.

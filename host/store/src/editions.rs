@@ -5,16 +5,27 @@
 use std::collections::BTreeMap;
 
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
+use serde::{Deserialize, Serialize};
 
-/// Connector → JSON list of plugin digests: its plugin's, and a direct connector's sink's.
+/// Connector → JSON of an [`Edition`].
 const EDITIONS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("editions");
 /// Plugin digest → why it is not to be tried again.
 const QUARANTINE: TableDefinition<'static, &str, &str> = TableDefinition::new("quarantine");
 
+/// What a connector has run with last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edition {
+    /// Digests of its plugin, and of a direct connector's sink.
+    pub digests: Vec<String>,
+    /// What they may touch, in words: what a version that takes their place has to stay within.
+    pub access: Vec<String>,
+}
+
 type Read<T> = Result<T, redb::Error>;
 
-/// The digests each connector has run with last.
-pub(crate) fn editions(transaction: &ReadTransaction) -> Read<BTreeMap<String, Vec<String>>> {
+/// What each connector has run with last.
+pub(crate) fn editions(transaction: &ReadTransaction) -> Read<BTreeMap<String, Edition>> {
     let table = match transaction.open_table(EDITIONS) {
         Ok(table) => table,
         Err(TableError::TableDoesNotExist(_)) => return Ok(BTreeMap::new()),
@@ -24,10 +35,10 @@ pub(crate) fn editions(transaction: &ReadTransaction) -> Read<BTreeMap<String, V
     for entry in table.iter()? {
         let (connector, row) = entry?;
         let name = connector.value().to_owned();
-        let digests = serde_json::from_slice(row.value()).map_err(|error| {
+        let edition = serde_json::from_slice(row.value()).map_err(|error| {
             redb::Error::Corrupted(format!("editions of connector {name}: {error}"))
         })?;
-        found.insert(name, digests);
+        found.insert(name, edition);
     }
     Ok(found)
 }
@@ -50,10 +61,10 @@ pub(crate) fn quarantine(transaction: &ReadTransaction) -> Read<BTreeMap<String,
 pub(crate) fn set_edition(
     transaction: &WriteTransaction,
     connector: &str,
-    digests: &[String],
+    edition: &Edition,
 ) -> Read<()> {
     let row =
-        serde_json::to_vec(digests).map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+        serde_json::to_vec(edition).map_err(|error| redb::Error::Corrupted(error.to_string()))?;
     transaction
         .open_table(EDITIONS)?
         .insert(connector, row.as_slice())?;

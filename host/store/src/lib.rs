@@ -50,6 +50,7 @@ mod tests;
 mod writer;
 
 pub use connector::StoredConnector;
+pub use editions::Edition;
 pub use error::StoreError;
 pub use format::FormatInfo;
 pub use inspect::{InspectedConnector, InspectedPosition, Inspection, SECRET_MARK};
@@ -231,24 +232,24 @@ impl Store {
         self.read(|transaction| tables::offsets(transaction, connector))
     }
 
-    /// Notes the digests of the plugins that a connector runs with.
+    /// Notes what a connector runs with.
     ///
     /// # Errors
     /// The name is too large, or the store has failed.
-    pub async fn set_edition(&self, connector: &str, digests: &[String]) -> Result<(), StoreError> {
+    pub async fn set_edition(&self, connector: &str, edition: Edition) -> Result<(), StoreError> {
         limited("the name", connector, connector.len())?;
         let change = Change::Edition {
             connector: connector.to_owned(),
-            digests: digests.to_vec(),
+            edition,
         };
         self.inner.writer.apply(change).await.map(drop)
     }
 
-    /// The digests that each connector has run with last, by connector.
+    /// What each connector has run with last, by connector.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn editions(&self) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+    pub fn editions(&self) -> Result<BTreeMap<String, Edition>, StoreError> {
         self.read(editions::editions)
     }
 

@@ -5,7 +5,7 @@
 //! a failed commit left behind is only known after the file was opened again.
 
 use crate::StoreError;
-use crate::editions;
+use crate::editions::{self, Edition};
 use crate::tables::{self, StoredOffset, Target};
 use bytes::Bytes;
 use redb::{Database, Durability};
@@ -46,7 +46,7 @@ pub(crate) enum Change {
     },
     Edition {
         connector: String,
-        digests: Vec<String>,
+        edition: Edition,
     },
     Quarantine {
         digest: String,
@@ -227,8 +227,8 @@ fn change(transaction: &redb::WriteTransaction, change: &Change) -> Result<bool,
             tables::put_offsets(transaction, connector, offsets)?;
             Ok(true)
         }
-        Change::Edition { connector, digests } => {
-            editions::set_edition(transaction, connector, digests)?;
+        Change::Edition { connector, edition } => {
+            editions::set_edition(transaction, connector, edition)?;
             Ok(true)
         }
         Change::Quarantine { digest, reason } => {

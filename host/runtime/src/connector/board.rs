@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use connect_sandbox::OptionKind;
+use connect_sandbox::{Access, OptionKind};
 use tokio::sync::Notify;
 
 use super::Plan;
+use super::slot::Opening;
 use crate::delivery::Report;
 use crate::metrics::{ConnectorMetrics, TaskUsage};
 use crate::spec::{Spec, keys};
@@ -28,6 +29,8 @@ pub(crate) struct Board {
     watched: AtomicBool,
     /// How long each task stood still at its last change of plugins.
     pauses: Mutex<Vec<Option<Pause>>>,
+    /// What its plugins may touch; none before the first plan.
+    access: Mutex<Option<(Access, Access)>>,
     /// What its tasks have used, by number.
     pub(crate) metrics: ConnectorMetrics,
 }
@@ -61,6 +64,7 @@ impl Board {
             progress: Notify::new(),
             watched: AtomicBool::new(false),
             pauses: Mutex::default(),
+            access: Mutex::default(),
             metrics: ConnectorMetrics::default(),
         }
     }
@@ -87,6 +91,7 @@ impl Board {
 
     /// Shows a new plan: its configuration and tasks, none of them running yet.
     pub(crate) fn planned(&self, plan: &Plan) {
+        self.touches(plan);
         let spec = &plan.spec;
         // a plugin may write a secret into settings of other names
         let secrets = spec.secrets.iter().filter_map(|key| spec.config.get(key));
@@ -126,8 +131,20 @@ impl Board {
 
     /// What the connector runs now.
     pub(crate) fn uses(&self, plan: &Plan) {
+        self.touches(plan);
         let plugins = plan.in_use();
         self.with(|info| info.plugins = plugins);
+    }
+
+    fn touches(&self, plan: &Plan) {
+        let mut access = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        *access = Some(plan.accesses());
+    }
+
+    /// What its plugins may touch; none before the first plan.
+    pub(crate) fn access(&self) -> Option<(Access, Access)> {
+        let access = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        access.clone()
     }
 
     /// What happens to its plugins.
@@ -227,6 +244,8 @@ pub(crate) struct TaskReport {
     pub(crate) task: u32,
     /// Batches that became durable.
     pub(crate) batches: Arc<AtomicU64>,
+    /// How far its plugin has come with its opening.
+    pub(crate) opening: Arc<Opening>,
 }
 
 impl Report for TaskReport {
@@ -243,6 +262,17 @@ impl Report for TaskReport {
         if self.board.watched.load(Ordering::Acquire) {
             self.board.progress.notify_one();
         }
+    }
+
+    fn opened(&self) {
+        self.opening.opened();
+        if self.board.watched.load(Ordering::Acquire) {
+            self.board.progress.notify_one();
+        }
+    }
+
+    fn puts_off_opening(&self) {
+        self.opening.puts_off();
     }
 
     fn draining(&self) {

@@ -49,8 +49,20 @@ impl Plan {
 impl Plan {
     /// Its plugins as people know them.
     pub(crate) fn in_use(&self) -> Vec<PluginInUse> {
-        let plugins = self.plugins().into_iter();
-        plugins.map(PluginInUse::of).collect()
+        self.spec.in_use()
+    }
+
+    /// What both sides may touch.
+    pub(crate) fn accesses(&self) -> (Access, Access) {
+        (self.access.clone(), self.sink_access.clone())
+    }
+
+    /// The same in words.
+    pub(crate) fn access_words(&self) -> Vec<String> {
+        let none = Access::default();
+        let mut words = self.access.beyond(&none);
+        words.extend(self.sink_access.beyond(&none));
+        words
     }
 
     /// Its plugins in one word, for the log.
@@ -72,6 +84,9 @@ impl Plan {
 pub(crate) enum PlanError {
     #[error("{0}")]
     Denied(String),
+    /// Granted, but more than the version before may touch.
+    #[error("it asks for more than the version before: {}; approve it, or put that version back", .0.join("; "))]
+    NeedsApproval(Vec<String>),
     #[error("{}", .0.join("; "))]
     Invalid(Vec<String>),
     #[error("the plugin `{plugin}` cannot plan its tasks")]
@@ -99,13 +114,45 @@ impl PlanError {
 
     /// Whether a later try may succeed without anyone changing the configuration.
     pub(crate) fn may_pass(&self) -> bool {
-        !matches!(self, Self::Invalid(_))
+        !matches!(self, Self::Invalid(_) | Self::NeedsApproval(_))
     }
 }
 
-/// Makes the plan of a connector. Guest code runs on the guests' runtime.
-pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanError> {
-    let (access, plan) = side(shared, &spec.plugin, &spec.settings, spec.max_tasks).await?;
+/// What a plan may touch beside what is granted.
+#[derive(Clone, Copy)]
+pub(crate) enum Within<'a> {
+    /// Nothing: somebody asked for this very version.
+    Grants,
+    /// What the version before may touch, on both sides.
+    Access(&'a (Access, Access)),
+    /// The same in words, as the store has it.
+    Words(&'a [String]),
+}
+
+impl Within<'_> {
+    fn more(self, access: &Access, sink: bool) -> Vec<String> {
+        match self {
+            Self::Grants => Vec::new(),
+            Self::Access((_, before)) if sink => access.beyond(before),
+            Self::Access((before, _)) => access.beyond(before),
+            Self::Words(before) => {
+                let mut words = access.beyond(&Access::default());
+                words.retain(|word| !before.contains(word));
+                words
+            }
+        }
+    }
+}
+
+/// Makes the plan of a connector. Guest code runs on the guests' runtime, with nothing beyond what
+/// it is to stay within.
+pub(crate) async fn plan(
+    shared: &Shared,
+    spec: Arc<Spec>,
+    within: Within<'_>,
+) -> Result<Plan, PlanError> {
+    let asked = (&spec.plugin, &spec.settings, spec.max_tasks);
+    let (access, plan) = side(shared, asked, |access| within.more(access, false)).await?;
     let tasks = plan.tasks;
     let (sink_access, sink_tasks) = match &spec.flow {
         Flow::Direct {
@@ -114,7 +161,8 @@ pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanE
             ..
         } => {
             let wanted = u32::try_from(tasks.len()).unwrap_or(u32::MAX).max(1);
-            let (access, split) = side(shared, sink, sink_settings, wanted).await?;
+            let asked = (sink, sink_settings, wanted);
+            let (access, split) = side(shared, asked, |access| within.more(access, true)).await?;
             if split.tasks.len() < tasks.len() {
                 let (source, sink) = (tasks.len(), split.tasks.len());
                 return Err(PlanError::Invalid(vec![format!(
@@ -145,9 +193,8 @@ pub(crate) async fn plan(shared: &Shared, spec: Arc<Spec>) -> Result<Plan, PlanE
 
 async fn side(
     shared: &Shared,
-    plugin: &Plugin,
-    settings: &Settings,
-    max_tasks: u32,
+    (plugin, settings, max_tasks): (&Plugin, &Settings, u32),
+    more: impl Fn(&Access) -> Vec<String>,
 ) -> Result<(Access, connect_sandbox::Plan), PlanError> {
     let name = plugin.description().name.clone();
     let failed = |source: CallError| match source {
@@ -164,11 +211,27 @@ async fn side(
     };
     let grants = shared.settings.grants.clone();
     let (plugin, settings) = (plugin.clone(), settings.clone());
-    let asked = shared.deps.guests.spawn(async move {
+    let asking = (plugin.clone(), settings.clone());
+    let needed = shared.deps.guests.spawn(async move {
+        let (plugin, settings) = asking;
         let needs = plugin.needs(&settings).await.map_err(Asked::Call)?;
-        let access = grants
+        grants
             .allow(&plugin.description().name, &needs)
-            .map_err(|denied| Asked::Denied(denied.to_string()))?;
+            .map_err(|denied| Asked::Denied(denied.to_string()))
+    });
+    let access = match needed.await {
+        Ok(Ok(access)) => access,
+        Ok(Err(Asked::Denied(reason))) => return Err(PlanError::Denied(reason)),
+        Ok(Err(Asked::Call(source))) => return Err(failed(source)),
+        Ok(Err(Asked::Problems(problems))) => return Err(PlanError::Invalid(problems)),
+        Err(_) => return Err(PlanError::Gone),
+    };
+    // before any code of it runs with that access
+    let more = more(&access);
+    if !more.is_empty() {
+        return Err(PlanError::NeedsApproval(more));
+    }
+    let asked = shared.deps.guests.spawn(async move {
         let problems = plugin
             .validate(&settings, &access)
             .await

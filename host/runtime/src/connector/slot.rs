@@ -1,7 +1,7 @@
 //! The place of one task: whether it runs, with which edition, and how often it has failed.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -17,6 +17,44 @@ pub(super) enum Stand {
     GivenUp,
 }
 
+/// How far a task's plugin has come with its opening. Written by the task, read by its supervisor.
+#[derive(Debug, Default)]
+pub(crate) struct Opening(Mutex<Stage>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Stage {
+    opened: Option<Instant>,
+    /// Since when it has been putting its opening off.
+    put_off: Option<Instant>,
+}
+
+impl Opening {
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn opened(&self) {
+        *self.stage() = Stage {
+            opened: Some(Instant::now()),
+            put_off: None,
+        };
+    }
+
+    pub(super) fn puts_off(&self) {
+        self.stage().put_off.get_or_insert_with(Instant::now);
+    }
+
+    /// When it was opened.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.stage().opened
+    }
+
+    /// Since when it has been putting its opening off.
+    pub(super) fn put_off_since(&self) -> Option<Instant> {
+        self.stage().put_off
+    }
+}
+
 pub(super) struct Slot {
     pub(super) stand: Stand,
     /// What it runs, or will run when it is started.
@@ -25,6 +63,8 @@ pub(super) struct Slot {
     pub(super) orders: Option<OrderSender>,
     /// Batches that became durable.
     pub(super) batches: Arc<AtomicU64>,
+    /// How far the present run's plugin has come with its opening.
+    pub(super) opening: Arc<Opening>,
     pub(super) failures: u32,
     pub(super) suspicions: u32,
     pub(super) careful: Careful,
@@ -38,6 +78,7 @@ impl Slot {
             plan,
             orders: None,
             batches: Arc::default(),
+            opening: Arc::default(),
             failures: 0,
             suspicions: 0,
             careful: Careful::new(),

@@ -11,14 +11,14 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, TaskReport};
+use super::board::Board;
 use super::slot::{Slot, Stand};
 use super::swap::{Answered, Swap, answered};
-use super::{Order, Plan, PlanError, Shared, backoff, plan};
-use crate::delivery::{Edition, Orders, TaskContext, TaskError, direct, ready, sink, source};
+use super::{Order, Plan, PlanError, Shared, Within, backoff, plan};
+use crate::delivery::{TaskError, ready};
 use crate::error::story;
-use crate::spec::{Flow, Spec};
-use crate::status::State;
+use crate::spec::Spec;
+use crate::status::{PluginChange, State};
 
 /// Longest time tasks get to end before a pause or a new configuration goes on without them.
 pub(super) const STOP: Duration = Duration::from_secs(30);
@@ -41,9 +41,11 @@ pub(super) struct Supervisor {
     pub(super) swap: Option<Swap>,
     /// The digests that the store has for this connector.
     pub(super) remembered: Vec<String>,
-    tasks: JoinSet<Result<(), TaskError>>,
-    numbers: HashMap<Id, u32>,
-    stop: CancellationToken,
+    /// What the first plan has to stay within, in words.
+    noted: Option<Vec<String>>,
+    pub(super) tasks: JoinSet<Result<(), TaskError>>,
+    pub(super) numbers: HashMap<Id, u32>,
+    pub(super) stop: CancellationToken,
     plan_failures: u32,
     plan_due: Option<Instant>,
     /// The plan being made.
@@ -76,6 +78,7 @@ impl Supervisor {
         target: Target,
         board: Arc<Board>,
         inbox: mpsc::Receiver<(Order, oneshot::Sender<()>)>,
+        noted: Option<Vec<String>>,
     ) -> Self {
         Self {
             shared,
@@ -87,6 +90,7 @@ impl Supervisor {
             slots: Vec::new(),
             swap: None,
             remembered: Vec::new(),
+            noted,
             tasks: JoinSet::new(),
             numbers: HashMap::new(),
             stop: CancellationToken::new(),
@@ -163,7 +167,7 @@ impl Supervisor {
             };
             // one thing at a time: a new split waits for a change of plugins to be over
             let plans = plans.filter(|_| self.planning.is_none() && self.swap.is_none());
-            let trusted = self.swap.as_ref().and_then(|swap| swap.trusted_at);
+            let trusted = self.swap.as_ref().and_then(|swap| swap.look_at);
             due = starts.chain(plans).chain(trusted).fold(due, Instant::min);
         }
         let swapping = self.swap.is_some();
@@ -205,11 +209,18 @@ impl Supervisor {
                     self.board.connector(State::Running, None);
                 }
             }
-            Order::Swap { plan, approved } => self.begin_swap(*plan, approved).await,
+            Order::Swap {
+                plan,
+                from,
+                approved,
+            } => {
+                self.begin_swap(*plan, from.map(|from| *from), approved)
+                    .await;
+            }
             Order::Replace(plan) => {
                 self.planning = None;
                 self.end_tasks(STOP).await;
-                self.give_up_swap("the connector's configuration was changed");
+                self.give_up_swap(&plan).await;
                 self.adopt(Arc::new(*plan));
                 self.pause_if_wished();
             }
@@ -236,7 +247,16 @@ impl Supervisor {
         }
         self.replan_due = None;
         let (shared, spec) = (self.shared.clone(), self.spec.clone());
-        self.planning = Some(Box::pin(async move { plan(&shared, spec).await }));
+        let noted = self.noted.clone();
+        let present = self.plan.as_ref().map(|plan| plan.accesses());
+        self.planning = Some(Box::pin(async move {
+            let within = match (&present, &noted) {
+                (Some(present), _) => Within::Access(present),
+                (None, Some(noted)) => Within::Words(noted),
+                (None, None) => Within::Grants,
+            };
+            plan(&shared, spec, within).await
+        }));
     }
 
     async fn planned(&mut self, planned: Result<Plan, PlanError>) {
@@ -268,13 +288,19 @@ impl Supervisor {
             .then(|| backoff::pause(restart, self.plan_failures, self.seed()))
             .flatten();
         self.plan_due = pause.map(|pause| Instant::now() + pause);
+        if let PlanError::NeedsApproval(asks) = error {
+            self.board.change(Some(PluginChange::NeedsApproval {
+                to: self.spec.in_use(),
+                asks: asks.clone(),
+            }));
+        }
         let story = story(error);
         tracing::error!(connector = %self.spec.name, error = story, "the connector cannot be planned");
         self.board
             .connector(State::Failed, Some(format!("{story}; {}", next_try(pause))));
     }
 
-    fn replan_after(&mut self, pause: Option<Duration>) {
+    pub(super) fn replan_after(&mut self, pause: Option<Duration>) {
         self.replan_due = pause.map(|pause| Instant::now() + pause.max(REPLAN));
     }
 
@@ -305,60 +331,6 @@ impl Supervisor {
         self.plan = Some(plan);
     }
 
-    fn start_due(&mut self) {
-        let now = Instant::now();
-        for (number, slot) in (0..).zip(self.slots.iter_mut()) {
-            if !matches!(slot.stand, Stand::Due(at) if at <= now) {
-                continue;
-            }
-            let Some(edition) = slot.plan.edition(number) else {
-                continue;
-            };
-            let Edition {
-                spec,
-                settings,
-                access,
-                sink_access,
-                sink_settings,
-            } = edition;
-            let flow = spec.flow.clone();
-            let context = TaskContext {
-                spec,
-                task: number,
-                tasks: u32::try_from(slot.plan.tasks.len()).unwrap_or(u32::MAX),
-                settings,
-                access,
-                sink_access,
-                sink_settings,
-                metrics: self.board.metrics.starts(
-                    number,
-                    &slot.plan.spec,
-                    &self.shared.settings.limits,
-                ),
-                tuning: self.shared.settings.tuning.clone(),
-                broker: self.shared.deps.broker.clone(),
-                store: self.shared.deps.store.clone(),
-                guests: self.shared.deps.guests.clone(),
-                stop: self.stop.clone(),
-                report: Arc::new(TaskReport {
-                    board: self.board.clone(),
-                    task: number,
-                    batches: slot.batches.clone(),
-                }),
-                careful: slot.careful.clone(),
-            };
-            let (sender, orders) = Orders::channel();
-            slot.orders = Some(sender);
-            let handle = match flow {
-                Flow::Source { .. } => self.tasks.spawn(source::run(context, orders)),
-                Flow::Sink { .. } => self.tasks.spawn(sink::run(context, orders)),
-                Flow::Direct { .. } => self.tasks.spawn(direct::run(context, orders)),
-            };
-            self.numbers.insert(handle.id(), number);
-            slot.stand = Stand::Running(now);
-        }
-    }
-
     /// Tells the tasks to stop, waits for them, and ends by force those that do not.
     pub(super) async fn end_tasks(&mut self, deadline: Duration) {
         self.stop.cancel();
@@ -382,6 +354,8 @@ impl Supervisor {
     }
 
     fn ended(&mut self, ended: Ended) {
+        // a task that has gone over and failed right away has answered first
+        self.hear_exchange();
         let (id, result) = match ended {
             Ok((id, result)) => (id, result.map_err(Some)),
             Err(error) => (error.id(), Err(None)),

@@ -10,10 +10,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use connect_sandbox::Plugin;
-use connect_store::{Store, StoreError, Target};
+use connect_store::{Edition, Store, StoreError, Target};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
@@ -21,7 +23,8 @@ use super::Plan;
 use super::supervisor::{STOP, Supervisor};
 use crate::delivery::{Exchange, Exchanged, TaskError, ready};
 use crate::error::story;
-use crate::status::{PluginChange, SwapOutcome};
+use crate::spec::Flow;
+use crate::status::{PluginChange, PluginInUse, SwapOutcome};
 
 /// What came of telling a task to go over to a plan; nothing when the task is gone.
 pub(super) struct Answered {
@@ -47,11 +50,16 @@ pub(super) struct Swap {
     before: Option<Vec<(String, Bytes)>>,
     /// All tasks have to stop before they go back.
     stop_first: bool,
-    /// From this moment on the new version is trusted; none while not all tasks have gone over.
-    pub(super) trusted_at: Option<Instant>,
+    /// When to look again without an event; none while not all tasks have gone over.
+    pub(super) look_at: Option<Instant>,
     /// Durable batches of each task when it had gone over.
     baseline: Vec<u64>,
 }
+
+/// What an opening that is put off is looked at in.
+const LOOK: Duration = Duration::from_millis(500);
+/// So much longer than its longest call a version is on trial at least.
+const MARGIN: Duration = Duration::from_secs(1);
 
 impl Swap {
     /// What the tasks are going over to.
@@ -73,11 +81,17 @@ pub(super) async fn answered(under_way: Option<&mut Option<Answer>>) -> Answered
 }
 
 impl Supervisor {
-    /// Takes up the order to go over to `plan`.
-    pub(super) async fn begin_swap(&mut self, plan: Plan, approved: bool) {
+    /// Takes up the order to go over to `plan`; `from` is what the connector runs where it has no plan
+    /// of its own yet.
+    pub(super) async fn begin_swap(&mut self, plan: Plan, from: Option<Plan>, approved: bool) {
+        self.planning = None;
+        if let (None, Some(from)) = (&self.plan, from) {
+            self.adopt(Arc::new(from));
+            self.pause_if_wished();
+        }
         let Some(current) = self.plan.clone() else {
-            // nothing runs yet: there is nothing to go over from
-            self.planning = None;
+            // what it ran cannot be planned: there is nothing to go over from, nor to go back to
+            self.board.change(None);
             self.adopt(Arc::new(plan));
             self.pause_if_wished();
             return;
@@ -87,62 +101,55 @@ impl Supervisor {
         }
         let more = current.asks_less_than(&plan);
         if !more.is_empty() && !approved {
-            tracing::warn!(connector = %self.spec.name, asks = more.join("; "), "a new version of the plugin asks for more than the present one has; it waits for the operator's approval");
             self.board.change(Some(PluginChange::NeedsApproval {
                 to: plan.in_use(),
                 asks: more,
             }));
             return;
         }
-        // a version that is still on trial is not what anyone goes back to
-        let trial = self.swap.take();
-        let old = match &trial {
-            Some(swap) => swap.old.clone(),
-            None => current.clone(),
-        };
-        let before = trial.and_then(|swap| swap.before);
         let new = Arc::new(plan);
         tracing::info!(connector = %self.spec.name, from = %current.name(), to = %new.name(), "the connector goes over to another version of its plugin");
-        self.planning = None;
         self.board.change(Some(PluginChange::Draining {
             from: current.in_use(),
             to: new.in_use(),
         }));
-        let other_format = formats(&old) != formats(&new);
+        // a version that is still on trial is not what anyone goes back to
+        let (old, before, under_way) = match self.swap.take() {
+            Some(trial) => (trial.old, trial.before, trial.under_way),
+            None => (current.clone(), None, None),
+        };
+        let other_format = formats(&old) != formats(&new) || formats(&current) != formats(&new);
         let other_split = current.tasks != new.tasks || current.sink_tasks != new.sink_tasks;
         let mut swap = Swap {
             old,
             new: new.clone(),
-            left: VecDeque::new(),
-            under_way: None,
+            left: (0..).take(self.slots.len()).collect(),
+            under_way,
             back: None,
             before,
             stop_first: other_format || other_split,
-            trusted_at: None,
+            look_at: None,
             baseline: Vec::new(),
         };
         if swap.stop_first {
             self.end_tasks(STOP).await;
-            if other_format && swap.before.is_none() {
-                match self.shared.deps.store.positions(&self.spec.name) {
-                    Ok(positions) => swap.before = Some(positions),
-                    Err(error) => {
-                        let reason =
-                            format!("the present positions cannot be read: {}", story(&error));
-                        self.board
-                            .swapped(&current, &new, SwapOutcome::Refused { reason });
-                        return;
-                    }
-                }
+            swap.under_way = None;
+            swap.left.clear();
+            let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
+            if let Err(error) = settle_positions(&store, &name, &mut swap).await {
+                let reason = format!("positions cannot be kept: {}", story(&error));
+                self.board
+                    .swapped(&current, &new, SwapOutcome::Refused { reason });
+                self.board.change(None);
+                return;
             }
             self.adopt(new.clone());
-            if other_format {
+            if formats(&swap.old) != formats(&new) {
                 // what is written from here on only the new version reads
                 self.note_edition(&new).await;
             }
             self.pause_if_wished();
         } else {
-            swap.left = (0..).take(self.slots.len()).collect();
             self.plan = Some(new.clone());
             self.spec = new.spec.clone();
         }
@@ -182,7 +189,8 @@ impl Supervisor {
             let plan = target;
             let sent = slot.orders.as_ref();
             if sent.is_none_or(|orders| orders.try_send(order).is_err()) {
-                // it is ending: its end comes as an event, and then it is started with the target
+                // it is ending: its end comes as an event, and then it is started with the target;
+                // an order that it has not taken up yet is `under_way`
                 return;
             }
             swap.left.pop_front();
@@ -219,13 +227,14 @@ impl Supervisor {
                 reason: reason.clone(),
             };
             self.board.swapped(&new, &old, outcome);
+            let failed = changed(&old, &new).into_iter();
             self.board.change(Some(PluginChange::Quarantined {
-                plugins: new.in_use(),
+                plugins: failed.map(PluginInUse::of).collect(),
                 reason,
             }));
             return;
         }
-        if swap.trusted_at.is_none() {
+        if swap.look_at.is_none() {
             let count = |slot: &super::slot::Slot| slot.batches.load(Ordering::Acquire);
             swap.baseline = self.slots.iter().map(count).collect();
             self.board.uses(&swap.new);
@@ -235,27 +244,36 @@ impl Supervisor {
             }));
             self.board.watch(true);
         }
+        let now = Instant::now();
+        swap.look_at = Some(now + LOOK);
         // nothing can be learnt of a plugin that does not work
         if !running {
-            swap.trusted_at = Some(Instant::now() + reload.confirm_after);
             return;
         }
-        let until = *swap
-            .trusted_at
-            .get_or_insert_with(|| Instant::now() + reload.confirm_after);
+        let patience = self.shared.settings.tuning.drain;
+        let put_off = self
+            .slots
+            .iter()
+            .filter_map(|slot| slot.opening.put_off_since());
+        if put_off.min().is_some_and(|since| now >= since + patience) {
+            swap.stop_first = true;
+            self.go_back(format!("it did not open within {} s", patience.as_secs()));
+            return;
+        }
         let proven = self.slots.iter().zip(&swap.baseline).all(|(slot, before)| {
             slot.running()
                 && slot.batches.load(Ordering::Acquire)
                     >= before + u64::from(reload.confirm_batches)
         });
+        // a call that hangs until its limit is no sign of health
+        let longest = self.shared.settings.limits.longest_call(&swap.new.spec);
+        let trial = reload.confirm_after.max(longest + MARGIN);
+        let open = self.slots.iter().map(|slot| slot.opening.since());
+        let all_open = open.collect::<Option<Vec<Instant>>>();
+        let last_open = all_open.and_then(|open| open.into_iter().max());
         let at_work = self.slots.iter().all(super::slot::Slot::running);
-        let late = Instant::now() >= until;
-        let trusted = proven || (at_work && late);
-        if !trusted {
-            if late {
-                // a task that is down for another reason, such as a broker that is away
-                swap.trusted_at = Some(Instant::now() + reload.confirm_after);
-            }
+        let late = last_open.is_some_and(|last| now >= last + trial);
+        if !(proven || (at_work && late)) {
             return;
         }
         let (old, new) = (swap.old.clone(), swap.new.clone());
@@ -263,7 +281,18 @@ impl Supervisor {
         self.board.watch(false);
         self.board.swapped(&old, &new, SwapOutcome::Swapped);
         self.board.change(None);
+        self.replan_after(new.recheck);
         tracing::info!(connector = %self.spec.name, to = %new.name(), "the new version of the plugin is trusted from here on");
+    }
+
+    /// Hears the answer of the task that is going over, if it is there.
+    pub(super) fn hear_exchange(&mut self) {
+        let Some(swap) = &mut self.swap else { return };
+        let answer = swap.under_way.as_mut().and_then(FutureExt::now_or_never);
+        if let Some(answered) = answer {
+            swap.under_way = None;
+            self.exchanged(answered);
+        }
     }
 
     /// A task has answered the order to go over, or is gone.
@@ -283,6 +312,10 @@ impl Supervisor {
                     slot.suspicions = 0;
                 }
             }
+            // of a plan that is not wanted any more
+            Some(Exchanged::Refused(_)) if !Arc::ptr_eq(&plan, swap.target()) => {
+                swap.left.push_front(task);
+            }
             Some(Exchanged::Refused(error)) if swap.back.is_some() => {
                 tracing::error!(connector = %self.spec.name, task, error = %story(&error), "the old version of the plugin did not open; its tasks are started anew");
                 swap.stop_first = true;
@@ -301,7 +334,10 @@ impl Supervisor {
             return false;
         };
         let new = Arc::ptr_eq(&slot.plan, &swap.new);
-        if !new || swap.back.is_some() || !error.blames_plugin() {
+        // what a sink's converter cannot read is the message's fault
+        let message = matches!(error, TaskError::Record { .. })
+            && matches!(self.spec.flow, Flow::Sink { .. });
+        if !new || swap.back.is_some() || message || !error.blames_plugin() {
             return false;
         }
         slot.begin_with(if swap.stop_first {
@@ -317,7 +353,7 @@ impl Supervisor {
         let Some(swap) = &mut self.swap else { return };
         tracing::error!(connector = %self.spec.name, from = %swap.new.name(), to = %swap.old.name(), reason, "a new version of the plugin failed; the connector goes back to the one before");
         swap.back = Some(reason);
-        swap.trusted_at = None;
+        swap.look_at = None;
         swap.left = (0..).take(self.slots.len()).collect();
         self.board.watch(false);
     }
@@ -342,15 +378,22 @@ impl Supervisor {
         self.pause_if_wished();
     }
 
-    /// The change ends here for another reason; what runs stays.
-    pub(super) fn give_up_swap(&mut self, why: &str) {
-        if let Some(swap) = self.swap.take() {
-            self.board.watch(false);
-            self.board.change(None);
-            let reason = why.to_owned();
-            self.board
-                .swapped(&swap.old, &swap.new, SwapOutcome::Refused { reason });
+    /// The change ends here, since the connector gets another plan; all its tasks have ended.
+    pub(super) async fn give_up_swap(&mut self, plan: &Plan) {
+        let Some(swap) = self.swap.take() else { return };
+        self.board.watch(false);
+        self.board.change(None);
+        if let Some(before) = &swap.before
+            && formats(plan) == formats(&swap.old)
+        {
+            let store = self.shared.deps.store.clone();
+            if let Err(error) = restore(&store, &self.spec.name, before).await {
+                tracing::error!(connector = %self.spec.name, error = %story(&error), "the positions from before the change could not be stored");
+            }
         }
+        let reason = "the connector's configuration was changed".to_owned();
+        self.board
+            .swapped(&swap.old, &swap.new, SwapOutcome::Refused { reason });
     }
 
     /// Notes in the store which versions this connector runs with, so that a worker that starts
@@ -369,14 +412,35 @@ impl Supervisor {
     async fn note_edition(&mut self, plan: &Plan) {
         // not through `self`: the futures it holds are not shared between threads
         let digests = plan.spec.digests();
+        let edition = Edition {
+            digests: digests.clone(),
+            access: plan.access_words(),
+        };
         let name = self.spec.name.clone();
         let store = self.shared.deps.store.clone();
-        let stored = store.set_edition(&name, &digests).await;
+        let stored = store.set_edition(&name, edition).await;
         if let Err(error) = stored {
             tracing::error!(connector = %name, error = %story(&error), "the version of the plugin in use could not be stored");
         }
         self.remembered = digests;
     }
+}
+
+/// Keeps the positions from before where the new version writes others, and puts them in force again
+/// where a version on trial had written others.
+async fn settle_positions(
+    store: &Store,
+    connector: &str,
+    swap: &mut Swap,
+) -> Result<(), StoreError> {
+    if formats(&swap.old) != formats(&swap.new) {
+        if swap.before.is_none() {
+            swap.before = Some(store.positions(connector)?);
+        }
+    } else if let Some(before) = swap.before.take() {
+        restore(store, connector, &before).await?;
+    }
+    Ok(())
 }
 
 /// Puts positions from before in force again.

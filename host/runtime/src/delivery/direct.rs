@@ -19,6 +19,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
     let Some(mut pair) = Pair::open(&ctx).await? else {
         return Ok(());
     };
+    ctx.report.opened();
     ctx.report.running(None);
     let mut careful = ctx.careful.get(&pair.queue).copied().unwrap_or(0);
     let mut stopwatch = None;
@@ -67,6 +68,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
                 Some(error)
             }
         };
+        ctx.report.opened();
         ctx.report.running(None);
         exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
     }

@@ -12,9 +12,10 @@ use std::time::UNIX_EPOCH;
 use connect_plugins::{DepositError, Entry as Listed, Reloaded};
 use connect_sandbox::Plugin;
 
-use super::{Entry, Worker};
-use crate::connector::plan;
+use super::{Entry, Worker, digests};
+use crate::connector::{Plan, PlanError, Within, plan};
 use crate::error::{WorkerError, story};
+use crate::spec::Spec;
 use crate::status::{PluginChange, PluginInUse, PluginInfo, ReloadReport, State};
 
 impl Worker {
@@ -105,31 +106,40 @@ impl Worker {
     async fn offer_all(&self) {
         let names: Vec<String> = self.entries(|entries| entries.keys().cloned().collect());
         for name in names {
-            self.offer(&name, false).await;
+            self.offer(&name, None).await;
         }
     }
 
-    /// Lets a connector go over to a version that asks for more than the present one has.
+    /// Lets a connector go over to the version with this digest, which asks for more than the present
+    /// one has. Whatever came meanwhile is not approved with it.
     ///
     /// # Errors
-    /// [`WorkerError::NotFound`], and [`WorkerError::Invalid`] where nothing waits for approval.
-    pub async fn approve(&self, name: &str) -> Result<(), WorkerError> {
+    /// [`WorkerError::NotFound`], and [`WorkerError::Invalid`] where this version does not wait for
+    /// approval.
+    pub async fn approve(&self, name: &str, digest: &str) -> Result<(), WorkerError> {
         self.open()?;
         let info = self
             .connector(name)
             .ok_or_else(|| WorkerError::NotFound { name: name.into() })?;
-        if !matches!(info.change, Some(PluginChange::NeedsApproval { .. })) {
+        let approved = match info.change {
+            Some(PluginChange::NeedsApproval { to, .. }) => to,
+            _ => Vec::new(),
+        };
+        if !approved.iter().any(|plugin| plugin.digest == digest) {
             return Err(WorkerError::Invalid {
                 name: name.into(),
-                problems: vec!["no version of its plugin waits for approval".into()],
+                problems: vec![format!(
+                    "no version of its plugin with the digest `{digest}` waits for approval"
+                )],
             });
         }
-        self.offer(name, true).await;
+        self.offer(name, Some(digests(approved))).await;
         Ok(())
     }
 
-    /// Offers a connector the newest version of its plugins that it may run.
-    async fn offer(&self, name: &str, approved: bool) {
+    /// Offers a connector the newest version of its plugins that it may run; `approved` are digests
+    /// that the operator has said yes to.
+    async fn offer(&self, name: &str, approved: Option<Vec<String>>) {
         let lock = self.lock(name);
         let _held = lock.lock().await;
         if self.open().is_err() {
@@ -144,59 +154,110 @@ impl Worker {
         };
         let in_use = entry.digests();
         let board = &entry.board;
-        let spec = match self.parse(name, &entry.config, &[]) {
+        let spec = match self.parse_keeping(name, &entry.config, &[], &in_use) {
             Ok(spec) => Arc::new(spec),
             Err(problems) => {
                 self.not_offered(&entry, Vec::new(), problems.join("; "));
                 return;
             }
         };
-        if spec.digests() == in_use {
-            let current = board.read().change;
-            // what stood in the way is gone, or the file of the plugin in use is back
-            if matches!(
-                current,
-                Some(
-                    PluginChange::Removed
-                        | PluginChange::Refused { .. }
-                        | PluginChange::NeedsApproval { .. }
-                )
-            ) {
-                board.change(None);
-            }
+        let approved = approved.is_some_and(|digests| digests == spec.digests());
+        let present = board.access();
+        if spec.digests() == in_use && (present.is_some() || !approved) {
+            self.nothing_new(&entry, present.is_some());
             return;
         }
-        let fresh = spec.plugins().into_iter();
-        let mut fresh = fresh.filter(|plugin| !in_use.iter().any(|known| known == plugin.digest()));
-        let quarantined = fresh.find_map(|plugin| self.0.shared.quarantine.reason(plugin.digest()));
-        let to: Vec<PluginInUse> = spec.plugins().into_iter().map(PluginInUse::of).collect();
-        if let Some(reason) = quarantined {
-            board.change(Some(PluginChange::Quarantined {
-                plugins: to,
-                reason,
-            }));
+        let to = spec.in_use();
+        if let Some(reason) = self.quarantined(&spec, &in_use) {
+            let plugins = to;
+            board.change(Some(PluginChange::Quarantined { plugins, reason }));
             return;
         }
-        match plan(&self.0.shared, spec).await {
+        // before the first plan, say of a connector that has been paused since the start, what it
+        // runs is planned here: another version is measured by that
+        let from = match &present {
+            Some(_) => None,
+            None if spec.digests() == in_use => None,
+            None => self.plan_of(name, &entry, &in_use).await,
+        };
+        let planned = from.as_ref().map(|plan| plan.accesses());
+        let before = present.or(planned).unwrap_or_default();
+        let within = if approved {
+            Within::Grants
+        } else {
+            Within::Access(&before)
+        };
+        match plan(&self.0.shared, spec, within).await {
             Ok(plan) => {
-                if !connector.swap(plan, approved).await {
+                if !connector.swap(plan, from, approved).await {
                     self.revive(name, entry.target, "it had no supervisor any more");
                 }
+            }
+            Err(PlanError::NeedsApproval(asks)) => {
+                tracing::warn!(
+                    connector = name,
+                    asks = asks.join("; "),
+                    "a new version of the plugin asks for more than the present one has; it waits for the operator's approval"
+                );
+                board.change(Some(PluginChange::NeedsApproval { to, asks }));
             }
             Err(error) => self.not_offered(&entry, to, story(&error)),
         }
     }
 
+    /// There is no version to offer: what stood in the way of one may be gone, or the file of the one
+    /// in use back.
+    fn nothing_new(&self, entry: &Entry, planned: bool) {
+        let catalogue = self.0.shared.deps.plugins.catalogue();
+        let over = match entry.board.read().change {
+            Some(PluginChange::Removed | PluginChange::Refused { .. }) => true,
+            Some(PluginChange::NeedsApproval { .. }) => planned,
+            Some(PluginChange::Quarantined { plugins, .. }) => plugins
+                .iter()
+                .all(|plugin| catalogue.by_digest(&plugin.digest).is_none()),
+            _ => false,
+        };
+        if over {
+            entry.board.change(None);
+        }
+    }
+
+    /// Why a version that a connector does not run is in quarantine, if one is.
+    fn quarantined(&self, spec: &Spec, in_use: &[String]) -> Option<String> {
+        let fresh = spec.plugins().into_iter();
+        let mut fresh = fresh.filter(|plugin| !in_use.iter().any(|known| known == plugin.digest()));
+        fresh.find_map(|plugin| self.0.shared.quarantine.reason(plugin.digest()))
+    }
+
+    /// The plan of what a connector runs; none where that cannot be planned.
+    async fn plan_of(&self, name: &str, entry: &Entry, in_use: &[String]) -> Option<Plan> {
+        let spec = self.parse(name, &entry.config, in_use).ok()?;
+        if spec.digests() != in_use {
+            return None;
+        }
+        let planned = plan(&self.0.shared, Arc::new(spec), Within::Grants).await;
+        planned
+            .inspect_err(|error| {
+                tracing::debug!(connector = name, error = %story(error), "what it runs cannot be planned");
+            })
+            .ok()
+    }
+
     /// Starts a connector that could not be understood so far, if it can be now.
     fn mend(&self, name: &str, entry: &Entry) {
-        match self.parse(name, &entry.config, &[]) {
+        let parsed = self.parse(name, &entry.config, &[]);
+        let parsed = parsed.and_then(|spec| match self.held_back(&spec, &[]) {
+            Some(reason) => Err(vec![reason]),
+            None => Ok(spec),
+        });
+        match parsed {
             Ok(spec) => {
                 tracing::info!(
                     connector = name,
                     "what was missing is there; the connector starts"
                 );
                 self.install(name, || {
-                    self.begin(Arc::new(spec), None, entry.target, entry.created)
+                    self.begin(Arc::new(spec), None, entry.target, entry.created, None)
                 });
             }
             Err(problems) => entry
@@ -206,7 +267,9 @@ impl Worker {
     }
 
     fn not_offered(&self, entry: &Entry, to: Vec<PluginInUse>, reason: String) {
-        let gone = to.is_empty();
+        let catalogue = self.0.shared.deps.plugins.catalogue();
+        let mut in_use = entry.digests().into_iter();
+        let gone = to.is_empty() && in_use.any(|digest| catalogue.by_digest(&digest).is_none());
         let name = entry.board.read().name;
         if gone {
             tracing::warn!(
@@ -259,7 +322,13 @@ impl Worker {
             .connectors()
             .into_iter()
             .filter(|connector| {
-                let mut used = connector.plugins.iter();
+                let (from, to) = match &connector.change {
+                    Some(
+                        PluginChange::Draining { from, to } | PluginChange::OnTrial { from, to },
+                    ) => (from.as_slice(), to.as_slice()),
+                    _ => (&[][..], &[][..]),
+                };
+                let mut used = connector.plugins.iter().chain(from).chain(to);
                 used.any(|plugin| Some(&plugin.digest) == digest.as_ref())
             })
             .map(|connector| connector.name)

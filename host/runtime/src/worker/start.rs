@@ -5,16 +5,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use connect_store::{StoredConnector, Target};
+use connect_store::{Edition, StoredConnector, Target};
 
 use super::{Entry, Worker};
 use crate::connector::{Board, Connector, Plan};
 use crate::spec::Spec;
-use crate::status::{ConnectorInfo, REDACTED, State};
+use crate::status::{ConnectorInfo, PluginInUse, REDACTED, State};
 
 impl Worker {
-    /// `edition` holds the digests of the plugins it ran with last.
-    pub(super) fn restore(&self, stored: StoredConnector, edition: &[String]) {
+    /// `edition` is what it ran with last. Where that is gone another version takes its place, but
+    /// with no more access than it had, and not one that is in quarantine.
+    pub(super) fn restore(&self, stored: StoredConnector, edition: Edition) {
         let StoredConnector {
             name,
             config,
@@ -22,8 +23,17 @@ impl Worker {
             target,
             created,
         } = stored;
-        let entry = match self.parse(&name, &config, edition) {
-            Ok(spec) => self.begin(Arc::new(spec), None, target, created),
+        let parsed = self.parse(&name, &config, &edition.digests);
+        let known = !edition.digests.is_empty();
+        let parsed = parsed.and_then(|spec| {
+            let other = known && spec.digests() != edition.digests;
+            match self.held_back(&spec, &edition.digests) {
+                Some(reason) => Err(vec![reason]),
+                None => Ok((spec, other.then_some(edition.access))),
+            }
+        });
+        let entry = match parsed {
+            Ok((spec, noted)) => self.begin(Arc::new(spec), None, target, created, noted),
             Err(problems) => {
                 let reason = problems.join("; ");
                 tracing::error!(
@@ -64,6 +74,28 @@ impl Worker {
         self.entries_mut(|entries| entries.insert(name, entry));
     }
 
+    /// Why a connector is not to start by itself with these plugins: one that it did not run before
+    /// is in quarantine, and nobody asked for that very version.
+    pub(super) fn held_back(&self, spec: &Spec, before: &[String]) -> Option<String> {
+        let pinned = |key: &str| {
+            spec.config
+                .get(key)
+                .is_some_and(|class| class.contains('@'))
+        };
+        if pinned("connector.class") || pinned("sink.task.class") {
+            return None;
+        }
+        let fresh = spec.plugins().into_iter();
+        let mut fresh = fresh.filter(|plugin| !before.iter().any(|it| it == plugin.digest()));
+        fresh.find_map(|plugin| {
+            let reason = self.0.shared.quarantine.reason(plugin.digest())?;
+            let plugin = PluginInUse::of(plugin);
+            Some(format!(
+                "`{plugin}` is in quarantine ({reason}), and there is no other version; put one into the plugin directory, or name this one in `connector.class`"
+            ))
+        })
+    }
+
     /// A connector with a supervisor of its own, not yet among the entries.
     pub(super) fn begin(
         &self,
@@ -71,9 +103,10 @@ impl Worker {
         plan: Option<Plan>,
         target: Target,
         created: u64,
+        noted: Option<Vec<String>>,
     ) -> Entry {
         let config = Arc::new(spec.config.clone());
-        let connector = Connector::start(self.0.shared.clone(), spec, plan, target);
+        let connector = Connector::start(self.0.shared.clone(), spec, plan, target, noted);
         Entry {
             config,
             target,
@@ -103,7 +136,7 @@ impl Worker {
         tracing::error!(connector = name, "{why}; the connector is started anew");
         match self.parse(name, &entry.config, &entry.digests()) {
             Ok(spec) => self.install(name, || {
-                self.begin(Arc::new(spec), None, target, entry.created)
+                self.begin(Arc::new(spec), None, target, entry.created, None)
             }),
             Err(problems) => entry
                 .board

@@ -2,7 +2,7 @@
 //! and empty in a file that was made before they were known.
 
 use super::basics::connector;
-use crate::Store;
+use crate::{Edition, Store};
 
 #[tokio::test]
 async fn versions_outlive_the_store_and_go_with_their_connector() {
@@ -11,9 +11,12 @@ async fn versions_outlive_the_store_and_go_with_their_connector() {
     assert!(store.editions().unwrap().is_empty());
     assert!(store.quarantine().unwrap().is_empty());
     store.put_connector(connector("one")).await.unwrap();
-    let digests = ["aa".to_owned(), "bb".to_owned()];
-    store.set_edition("one", &digests).await.unwrap();
-    store.set_edition("two", &digests[..1]).await.unwrap();
+    let edition = Edition {
+        digests: vec!["aa".to_owned(), "bb".to_owned()],
+        access: vec!["read directory `/in`".to_owned()],
+    };
+    store.set_edition("one", edition.clone()).await.unwrap();
+    store.set_edition("two", Edition::default()).await.unwrap();
     store
         .set_quarantine("cc", Some("it trapped"))
         .await
@@ -23,8 +26,8 @@ async fn versions_outlive_the_store_and_go_with_their_connector() {
     drop(store);
 
     let store = Store::open(directory.path()).unwrap();
-    assert_eq!(store.editions().unwrap()["one"], digests);
-    assert_eq!(store.editions().unwrap()["two"], digests[..1]);
+    assert_eq!(store.editions().unwrap()["one"], edition);
+    assert_eq!(store.editions().unwrap()["two"], Edition::default());
     let quarantine = store.quarantine().unwrap();
     assert_eq!(quarantine["cc"], "it trapped");
     assert_eq!(quarantine.len(), 1);

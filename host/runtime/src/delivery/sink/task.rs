@@ -38,6 +38,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
     let Some((mut guest, mut starts)) = open(&ctx, making, &ctx.settings, &offsets).await? else {
         return Ok(());
     };
+    ctx.report.opened();
     ctx.report.running(None);
     let mut hands = Hands::new(&ctx);
     hands.seat(offsets, &starts);
@@ -89,6 +90,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             }
         };
         hands.resume(&starts);
+        ctx.report.opened();
         ctx.report.running(None);
         exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
     }

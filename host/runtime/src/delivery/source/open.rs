@@ -56,6 +56,7 @@ pub(crate) async fn open_made(
         match opened {
             Ok(()) => return Ok(Some(guest)),
             Err(Failed::Call(CallError::Retriable { reason, after, .. })) => {
+                ctx.report.puts_off_opening();
                 ctx.report
                     .running(Some(format!("waiting to open: {reason}")));
                 if ctx.stopped_within(after).await {

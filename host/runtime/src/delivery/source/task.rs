@@ -35,6 +35,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
     let Some(mut guest) = open(&ctx).await? else {
         return Ok(());
     };
+    ctx.report.opened();
     ctx.report.running(None);
     let mut hands = Hands::new(&ctx);
     let mut stopwatch = None;
@@ -80,6 +81,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             }
         };
         hands.dispatch.follow(&ctx.spec.flow);
+        ctx.report.opened();
         ctx.report.running(None);
         exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
     }

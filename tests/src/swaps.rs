@@ -282,28 +282,47 @@ fn tenths(samples: &[u64]) -> Vec<u64> {
         .collect()
 }
 
+/// Ways of failing that leave the positions readable for the version before.
+const FAULTS: [(&str, &str); 12] = [
+    ("source", "10"),
+    ("sink", "10"),
+    ("source", "11"),
+    ("sink", "11"),
+    ("source", "13"),
+    ("sink", "13"),
+    ("source", "14"),
+    ("sink", "14"),
+    ("sink", "15"),
+    ("sink", "16"),
+    ("source", "12"),
+    ("sink", "12"),
+];
+/// One that writes positions of another format before it fails.
+const POSITIONS: [(&str, &str); 1] = [("source", "22")];
+
 /// Offers `count` broken versions in turn; the connectors go back from each. Gives how many records
-/// came again.
+/// came again after those that write other positions, which are one in thirteen.
 ///
 /// # Errors
-/// A record is missing or out of order, more came again than one version with other positions can
-/// account for, or a connector does not go back.
+/// A record is missing or out of order, one came again after a version that writes the same positions,
+/// none after the others, or a connector does not go back.
 pub fn broken(count: u64, folder: &Path) -> Result<u64> {
-    const FAULTS: [(&str, &str); 13] = [
-        ("source", "10"),
-        ("sink", "10"),
-        ("source", "11"),
-        ("sink", "11"),
-        ("source", "13"),
-        ("sink", "13"),
-        ("source", "14"),
-        ("sink", "14"),
-        ("sink", "15"),
-        ("sink", "16"),
-        ("source", "12"),
-        ("sink", "12"),
-        ("source", "22"),
-    ];
+    let others = count.div_ceil(13);
+    let again = offer(count - others, &FAULTS, &folder.join("same"))?;
+    ensure!(
+        again == 0,
+        "{again} records came again although every version reads the others' positions"
+    );
+    let again = offer(others, &POSITIONS, &folder.join("other"))?;
+    ensure!(
+        again > 0,
+        "no record came again: no version got as far as to write other positions"
+    );
+    Ok(again)
+}
+
+/// Offers `count` versions with these faults in turn. Gives how many records came again.
+fn offer(count: u64, faults: &[(&str, &str)], folder: &Path) -> Result<u64> {
     let cluster = Cluster::started(folder)?;
     let extra = "[reload]\nwatch = false\nconfirm-batches = 30\n";
     let relay = Relay::new(folder, &cluster, extra)?;
@@ -311,14 +330,7 @@ pub fn broken(count: u64, folder: &Path) -> Result<u64> {
     let rest = worker.rest()?.clone();
     relay.create(&rest, 1)?;
     relay.moves(&mut worker, 500)?;
-    let mut other_positions = false;
-    for number in 0..count {
-        let mut faults = FAULTS
-            .iter()
-            .cycle()
-            .skip(usize::try_from(number)? % FAULTS.len());
-        let (connector, fault) = faults.next().context("no faults")?;
-        other_positions |= *fault == "22";
+    for (number, (connector, fault)) in (0..count).zip(faults.iter().cycle()) {
         // a version of its own each time: one that failed is not tried again
         let version = format!("{}.{:02}.{fault}", 20 + number / 100, number % 100);
         let guest = format!("edition-{connector}");
@@ -330,17 +342,17 @@ pub fn broken(count: u64, folder: &Path) -> Result<u64> {
         })
         .with_context(|| format!("{connector} {version}"))?;
         ensure!(back.version() == FIRST, "{connector} {fault}: {}", back.0);
+        let reason = back.0.pointer("/change/reason").and_then(Value::as_str);
+        ensure!(
+            reason.is_some_and(|reason| !reason.is_empty()),
+            "{}",
+            back.0
+        );
         relay.moves(&mut worker, 100)?;
         std::fs::remove_file(relay.plugins.join(format!("{guest}-{version}.wasm")))?;
     }
     let sent = relay.drain(&worker, 1)?;
-    let lines = lines(&relay.out())?;
-    let again = at_least_once(&lines, &sent)?;
-    ensure!(
-        again == 0 || other_positions,
-        "{again} records came again although every version reads the others' positions"
-    );
-    Ok(again)
+    at_least_once(&lines(&relay.out())?, &sent)
 }
 
 /// Kills the worker `count` times while its plugins change. Gives how many records came again.

@@ -350,6 +350,32 @@ fn kills_during_changes() -> Result<()> {
     })
 }
 
+/// Where the first version never opens, there is nothing to drain: the next one is begun with.
+#[test]
+fn a_version_that_puts_its_opening_off_gives_way() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
+        for guest in ["edition-source", "edition-sink"] {
+            std::fs::remove_file(relay.plugins.join(format!("{guest}-{FIRST}.wasm")))?;
+            editions::install(&relay.plugins, guest, "10.01.12")?;
+        }
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create(&rest, 1)?;
+        for connector in ["source", "sink"] {
+            wait::until_true("it waits to open", PATIENCE, || {
+                let status = rest.get(&format!("/connectors/{connector}/status"))?;
+                Ok(status.text.contains("this version never opens"))
+            })?;
+            relay.swap(&rest, connector, "10.02.00")?;
+        }
+        relay.moves(&mut worker, 200)?;
+        let sent = relay.drain(&worker, 1)?;
+        exactly_once(&lines(&relay.out())?, &sent)
+    })
+}
+
 /// A tenth of `cargo xtask torture broken`.
 #[test]
 fn many_broken_versions() -> Result<()> {

@@ -156,7 +156,7 @@ fn run(mut arguments: Vec<String>) -> Result<()> {
             options.end()?;
             let again = swaps::broken(count, folder)?;
             println!(
-                "{count} broken versions, back from each, none missing, in order; {again} records came again, after versions with other positions"
+                "{count} broken versions, back from each, none missing, in order; {again} records came again, all of them after versions with other positions"
             );
         }
         "swap-kills" => {

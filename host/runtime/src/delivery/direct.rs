@@ -16,7 +16,7 @@ use crate::spec::Flow;
 
 /// Runs a direct task until it is stopped or fails.
 pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), TaskError> {
-    let Some(mut pair) = Pair::open(&ctx).await? else {
+    let Some(mut pair) = Pair::open(&ctx, Some(&mut orders)).await? else {
         return Ok(());
     };
     ctx.report.opened();
@@ -51,26 +51,16 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         };
         let watch = Stopwatch::begin(&exchange, confirmed, committed);
         let next = exchange.context(&ctx);
-        let refused = match next.in_time(Pair::open(&next)).await {
+        pair = match next.in_time(Pair::open(&next, None)).await {
+            Ok(Some(opened)) => opened,
             Ok(None) => return Ok(()),
-            Ok(Some(opened)) => {
-                pair = opened;
-                ctx = next;
-                stopwatch = exchange.changes().then(|| watch.opened());
-                None
-            }
-            Err(error) if !exchange.changes() => return Err(error),
-            Err(error) => {
-                let Some(again) = Pair::open(&ctx).await? else {
-                    return Ok(());
-                };
-                pair = again;
-                Some(error)
-            }
+            Err(error) => return exchange.refuse(error),
         };
+        ctx = next;
+        stopwatch = exchange.changes().then(|| watch.opened());
         ctx.report.opened();
         ctx.report.running(None);
-        exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
+        exchange.answer(Exchanged::Open);
     }
 }
 
@@ -91,12 +81,16 @@ struct Pair {
 }
 
 impl Pair {
-    /// None when the task was stopped meanwhile.
-    async fn open(ctx: &TaskContext) -> Result<Option<Self>, TaskError> {
+    /// None when the task is to end instead, see [`TaskContext::ends_within`].
+    async fn open(
+        ctx: &TaskContext,
+        mut orders: Option<&mut Orders>,
+    ) -> Result<Option<Self>, TaskError> {
         let Flow::Direct { sink: plugin, .. } = &ctx.spec.flow else {
             return Ok(None);
         };
-        let Some(source) = source::open(ctx).await? else {
+        let made = source::make(ctx);
+        let Some(source) = source::open(ctx, made, orders.as_deref_mut()).await? else {
             return Ok(None);
         };
         // each task is a queue of its own to the sink, so that no two write to one place
@@ -107,7 +101,7 @@ impl Pair {
             next: 0,
         }];
         let making = sink::make(ctx, plugin, ctx.sink_access.clone());
-        let opened = sink::open(ctx, making, &ctx.sink_settings, &begin).await?;
+        let opened = sink::open(ctx, making, &ctx.sink_settings, &begin, orders).await?;
         let Some((sink, starts)) = opened else {
             return Ok(None);
         };

@@ -45,7 +45,8 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 pub(crate) enum Exchanged {
     /// The new edition is open.
     Open,
-    /// The new edition did not open; the old one goes on.
+    /// The new edition did not open. The task ends after this answer, with nothing in flight: it is
+    /// begun anew with the old one, which may need its time too.
     Refused(TaskError),
 }
 
@@ -147,6 +148,17 @@ impl Exchange {
         }
     }
 
+    /// What it brings did not open: the supervisor is told, and the task ends. Without another
+    /// edition that is the task's own failure.
+    pub(crate) fn refuse(self, error: TaskError) -> Result<(), TaskError> {
+        if self.changes() {
+            self.answer(Exchanged::Refused(error));
+            Ok(())
+        } else {
+            Err(error)
+        }
+    }
+
     /// Nobody may be waiting: the supervisor is on its way down then.
     pub(crate) fn answer(self, exchanged: Exchanged) {
         if let Some(answer) = self.answer
@@ -174,6 +186,21 @@ impl TaskContext {
                 place: self.who(),
                 limit,
             }),
+        }
+    }
+
+    /// Waits before a plugin that put its opening off is asked again. Whether the task is to end
+    /// instead: it was stopped, or ordered to go over to another edition, for which it is begun anew.
+    pub(crate) async fn ends_within(&self, wait: Duration, orders: Option<&mut Orders>) -> bool {
+        let ordered = async {
+            match orders {
+                Some(orders) => orders.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            stopped = self.stopped_within(wait) => stopped,
+            _ = ordered => true,
         }
     }
 

@@ -7,7 +7,7 @@ use connect_record::{Queue, QueueOffset};
 use connect_sandbox::{Access, CallError, Plugin, Role, SinkContext, SinkInstance};
 use tokio::task::JoinHandle;
 
-use crate::delivery::{TaskContext, TaskError};
+use crate::delivery::{Orders, TaskContext, TaskError};
 use crate::guest::{Failed, SinkGuest};
 
 /// What a plugin asked for during a call; carried out when the call has returned.
@@ -83,12 +83,13 @@ pub(crate) fn make(ctx: &TaskContext, plugin: &Plugin, access: Access) -> Making
     Making { desk, made }
 }
 
-/// Opens a sink's instance; none when the task was stopped meanwhile.
+/// Opens a sink's instance; none when the task is to end instead, see [`TaskContext::ends_within`].
 pub(crate) async fn open(
     ctx: &TaskContext,
     making: Making,
     settings: &[(String, String)],
     queues: &[QueueOffset],
+    mut orders: Option<&mut Orders>,
 ) -> Result<Option<(SinkGuest, Vec<QueueOffset>)>, TaskError> {
     making.desk.with(|wishes| {
         wishes.assignment = queues.iter().map(|offset| offset.queue.clone()).collect()
@@ -116,7 +117,7 @@ pub(crate) async fn open(
                 ctx.report.puts_off_opening();
                 ctx.report
                     .running(Some(format!("waiting to open: {reason}")));
-                if ctx.stopped_within(after).await {
+                if ctx.ends_within(after, orders.as_deref_mut()).await {
                     return Ok(None);
                 }
             }

@@ -35,7 +35,9 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
     };
     let making = begin(&ctx);
     let mut desk = making.desk.clone();
-    let Some((mut guest, mut starts)) = open(&ctx, making, &ctx.settings, &offsets).await? else {
+    let Some((mut guest, mut starts)) =
+        open(&ctx, making, &ctx.settings, &offsets, Some(&mut orders)).await?
+    else {
         return Ok(());
     };
     ctx.report.opened();
@@ -68,31 +70,19 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         let fresh = fresh.unwrap_or_else(|| begin(&next));
         desk = fresh.desk.clone();
         let opened = next
-            .in_time(open(&next, fresh, &next.settings, &offsets))
+            .in_time(open(&next, fresh, &next.settings, &offsets, None))
             .await;
-        let refused = match opened {
+        (guest, starts) = match opened {
+            Ok(Some(opened)) => opened,
             Ok(None) => return Ok(()),
-            Ok(Some(opened)) => {
-                (guest, starts) = opened;
-                ctx = next;
-                stopwatch = exchange.changes().then(|| watch.opened());
-                None
-            }
-            Err(error) if !exchange.changes() => return Err(error),
-            Err(error) => {
-                let making = begin(&ctx);
-                desk = making.desk.clone();
-                let Some(again) = open(&ctx, making, &ctx.settings, &offsets).await? else {
-                    return Ok(());
-                };
-                (guest, starts) = again;
-                Some(error)
-            }
+            Err(error) => return exchange.refuse(error),
         };
+        ctx = next;
+        stopwatch = exchange.changes().then(|| watch.opened());
         hands.resume(&starts);
         ctx.report.opened();
         ctx.report.running(None);
-        exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
+        exchange.answer(Exchanged::Open);
     }
 }
 

@@ -6,7 +6,7 @@ use connect_sandbox::{CallError, Role, SourceInstance};
 use tokio::task::JoinHandle;
 
 use super::resume::StoredPoints;
-use crate::delivery::{TaskContext, TaskError};
+use crate::delivery::{Orders, TaskContext, TaskError};
 use crate::error::story;
 use crate::guest::{Failed, SourceGuest};
 
@@ -26,15 +26,11 @@ pub(crate) fn make(ctx: &TaskContext) -> Making {
         .spawn(async move { plugin.source(scope, points).await })
 }
 
-/// Makes an instance and opens it; none when the task was stopped meanwhile.
-pub(crate) async fn open(ctx: &TaskContext) -> Result<Option<SourceGuest>, TaskError> {
-    open_made(ctx, make(ctx)).await
-}
-
-/// Opens an instance; none when the task was stopped meanwhile.
-pub(crate) async fn open_made(
+/// Opens an instance; none when the task is to end instead, see [`TaskContext::ends_within`].
+pub(crate) async fn open(
     ctx: &TaskContext,
     making: Making,
+    mut orders: Option<&mut Orders>,
 ) -> Result<Option<SourceGuest>, TaskError> {
     let instance = match making.await {
         Ok(made) => made.map_err(|source| TaskError::Plugin {
@@ -59,7 +55,7 @@ pub(crate) async fn open_made(
                 ctx.report.puts_off_opening();
                 ctx.report
                     .running(Some(format!("waiting to open: {reason}")));
-                if ctx.stopped_within(after).await {
+                if ctx.ends_within(after, orders.as_deref_mut()).await {
                     return Ok(None);
                 }
             }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
-use super::open::{Making, close, make, open, open_made};
+use super::open::{Making, close, make, open};
 use super::tracker::Tracker;
 use crate::delivery::{
     Exchange, Exchanged, Orders, SHORTEST_RETRY, Stopwatch, TaskContext, TaskError, find_or_create,
@@ -32,7 +32,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Runs a source task until it is stopped or fails.
 pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), TaskError> {
-    let Some(mut guest) = open(&ctx).await? else {
+    let Some(mut guest) = open(&ctx, make(&ctx), Some(&mut orders)).await? else {
         return Ok(());
     };
     ctx.report.opened();
@@ -62,28 +62,17 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         drop(guest);
         let next = exchange.context(&ctx);
         let fresh = fresh.unwrap_or_else(|| make(&next));
-        let opened = next.in_time(open_made(&next, fresh)).await;
-        let refused = match opened {
+        guest = match next.in_time(open(&next, fresh, None)).await {
+            Ok(Some(opened)) => opened,
             Ok(None) => return Ok(()),
-            Ok(Some(opened)) => {
-                guest = opened;
-                ctx = next;
-                stopwatch = exchange.changes().then(|| watch.opened());
-                None
-            }
-            Err(error) if !exchange.changes() => return Err(error),
-            Err(error) => {
-                let Some(again) = open(&ctx).await? else {
-                    return Ok(());
-                };
-                guest = again;
-                Some(error)
-            }
+            Err(error) => return exchange.refuse(error),
         };
+        ctx = next;
+        stopwatch = exchange.changes().then(|| watch.opened());
         hands.dispatch.follow(&ctx.spec.flow);
         ctx.report.opened();
         ctx.report.running(None);
-        exchange.answer(refused.map_or(Exchanged::Open, Exchanged::Refused));
+        exchange.answer(Exchanged::Open);
     }
 }
 

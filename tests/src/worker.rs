@@ -101,6 +101,12 @@ impl Setup {
         self
     }
 
+    /// Adds a directory of plugins before all others: what is sent over REST goes there.
+    pub fn with_first_plugins(mut self, directory: &Path) -> Self {
+        self.plugins.insert(0, directory.to_owned());
+        self
+    }
+
     /// Its store's directory.
     pub fn data(&self) -> PathBuf {
         self.directory.join("data")

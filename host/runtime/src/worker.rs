@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use connect_sandbox::Plugin;
 use connect_store::{StoredConnector, Target};
 use tokio::runtime::Handle;
 
@@ -365,19 +366,29 @@ impl Worker {
         prefer: &[String],
         keep: &[String],
     ) -> Result<Spec, Vec<String>> {
+        let quarantine = &self.0.shared.quarantine;
+        self.parse_avoiding(name, config, prefer, &|plugin| {
+            let digest = plugin.digest();
+            !keep.iter().any(|kept| kept == digest) && quarantine.reason(digest).is_some()
+        })
+    }
+
+    fn parse_avoiding(
+        &self,
+        name: &str,
+        config: &BTreeMap<String, String>,
+        prefer: &[String],
+        avoid: &dyn Fn(&Plugin) -> bool,
+    ) -> Result<Spec, Vec<String>> {
         let settings = &self.0.shared.settings;
         let defaults = spec::Defaults {
             key: &settings.key_converter,
             value: &settings.value_converter,
         };
-        let quarantine = &self.0.shared.quarantine;
         let choice = spec::Choice {
             catalogue: &self.0.shared.deps.plugins.catalogue(),
             prefer,
-            avoid: &|plugin| {
-                let digest = plugin.digest();
-                !keep.iter().any(|kept| kept == digest) && quarantine.reason(digest).is_some()
-            },
+            avoid,
         };
         spec::parse(name, config, &choice, &defaults)
     }

@@ -164,7 +164,7 @@ impl Worker {
         let approved = approved.is_some_and(|digests| digests == spec.digests());
         let present = board.access();
         if spec.digests() == in_use && (present.is_some() || !approved) {
-            self.nothing_new(&entry, present.is_some());
+            self.nothing_new(name, &entry, present.is_some());
             return;
         }
         let to = spec.in_use();
@@ -206,10 +206,21 @@ impl Worker {
     }
 
     /// There is no version to offer: what stood in the way of one may be gone, or the file of the one
-    /// in use back.
-    fn nothing_new(&self, entry: &Entry, planned: bool) {
+    /// in use back. Where a newer one is in quarantine, that is why.
+    fn nothing_new(&self, name: &str, entry: &Entry, planned: bool) {
         let catalogue = self.0.shared.deps.plugins.catalogue();
         let over = match entry.board.read().change {
+            None => {
+                let newest = self.parse_avoiding(name, &entry.config, &[], &|_| false);
+                if let Ok(newest) = newest
+                    && let Some(reason) = self.quarantined(&newest, &entry.digests())
+                {
+                    let plugins = newest.in_use();
+                    let change = PluginChange::Quarantined { plugins, reason };
+                    entry.board.change(Some(change));
+                }
+                false
+            }
             Some(PluginChange::Removed | PluginChange::Refused { .. }) => true,
             Some(PluginChange::NeedsApproval { .. }) => planned,
             Some(PluginChange::Quarantined { plugins, .. }) => plugins

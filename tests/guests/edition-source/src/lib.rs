@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use connect_sdk::{
-    Batch, Connector, Description, Failure, Need, Next, OptionSpec, Problem, Result, Settings,
-    Source, SourceContext,
+    Batch, Connector, Description, Failure, Need, Next, OptionSpec, Plan, Problem, Result,
+    Settings, Source, SourceContext,
 };
 
 /// Every digit of it may be changed in the component; read as data, never as a constant, so that
@@ -14,7 +14,8 @@ use connect_sdk::{
 static VERSION: &str = "71.72.73";
 
 struct Edition {
-    next: Vec<u64>,
+    /// Its partitions, each with the next number.
+    next: Vec<(u32, u64)>,
     count: u64,
     polled: u64,
     batch: u64,
@@ -44,6 +45,11 @@ impl Connector for Edition {
                 )
                 .option(OptionSpec::integer("partitions").default(1))
                 .option(
+                    OptionSpec::integer("only")
+                        .default(-1)
+                        .doc("the one partition of a task"),
+                )
+                .option(
                     OptionSpec::integer("batch")
                         .default(100)
                         .doc("records of one poll"),
@@ -72,6 +78,16 @@ impl Connector for Edition {
             _ => Vec::new(),
         }
     }
+
+    /// Version `23` gives each partition a task of its own.
+    fn task_settings(settings: &Settings, _: u32) -> Result<Plan> {
+        if fault() != "23" {
+            return Ok(Plan::one(settings));
+        }
+        let partitions: u32 = settings.parsed("partitions", "a number")?;
+        let tasks = (0..partitions).map(|p| settings.with("only", p.to_string()));
+        Ok(tasks.fold(Plan::new(), Plan::task))
+    }
 }
 
 impl Source for Edition {
@@ -86,15 +102,20 @@ impl Source for Edition {
             _ => {}
         }
         let partitions: u32 = settings.parsed("partitions", "a number")?;
-        let stored = |p| match context.resume_point(&format!("p{p}")) {
-            None => Ok(0),
+        let only: i64 = settings.parsed("only", "a partition")?;
+        let mine = |p: &u32| only < 0 || i64::from(*p) == only;
+        let stored = |p: u32| match context.resume_point(&format!("p{p}")) {
+            None => Ok((p, 0)),
             Some(at) => String::from_utf8(at)
                 .ok()
-                .and_then(|at| at.parse().ok())
+                .and_then(|at| at.parse().ok().map(|next| (p, next)))
                 .ok_or_else(|| Failure::fatal("a position of another format")),
         };
         Ok(Self {
-            next: (0..partitions).map(stored).collect::<Result<_>>()?,
+            next: (0..partitions)
+                .filter(mine)
+                .map(stored)
+                .collect::<Result<_>>()?,
             count: settings.parsed("count", "a number")?,
             polled: 0,
             batch: settings.parsed("batch", "a number")?,
@@ -116,14 +137,12 @@ impl Source for Edition {
         }
         let mut left = self.batch;
         while !batch.is_full() && left > 0 {
-            let open = |next: &u64| self.count == 0 || *next < self.count;
-            let Some(p) = (0..self.next.len())
-                .filter(|p| open(&self.next[*p]))
-                .min_by_key(|p| self.next[*p])
-            else {
+            let open = |next: u64| self.count == 0 || next < self.count;
+            let mine = self.next.iter_mut().filter(|(_, next)| open(*next));
+            let Some((p, next)) = mine.min_by_key(|(_, next)| *next) else {
                 return Ok(Next::After(Duration::from_millis(20)));
             };
-            let (partition, number) = (format!("p{p}"), self.next[p]);
+            let (partition, number) = (format!("p{p}"), *next);
             let position = match fault() {
                 "22" => format!("format two {}", number + 1),
                 _ => (number + 1).to_string(),
@@ -134,7 +153,7 @@ impl Source for Edition {
                 .value(format!("{partition}-{number} {}", version()).as_bytes())
                 .position(position.as_bytes())
                 .finish()?;
-            self.next[p] += 1;
+            *next += 1;
             self.polled += 1;
             left -= 1;
         }

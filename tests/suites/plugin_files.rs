@@ -293,7 +293,7 @@ fn versions_on_each_other_s_heels_and_back() -> Result<()> {
 }
 
 /// Versions `…23` have a task a partition: there the tasks start anew together, and between two of
-/// them one after the other.
+/// them one after the other. `…24` has that too, but never opens.
 #[test]
 fn a_version_may_split_the_work_otherwise() -> Result<()> {
     alone(|folder| {
@@ -311,6 +311,14 @@ fn a_version_may_split_the_work_otherwise() -> Result<()> {
             let seen = listed.pointer("/tasks").and_then(Value::as_array);
             ensure!(seen.map(Vec::len) == Some(tasks), "{listed}");
         }
+        editions::install(&relay.plugins, "edition-source", "10.04.24")?;
+        let back = Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "quarantined"
+        })?;
+        ensure!(back.version() == "10.03.00", "{}", back.0);
+        let reason = text(&back.0, "/change/reason");
+        ensure!(reason.contains("did not open within"), "{reason}");
+        relay.moves(&mut worker, 500)?;
         let sent = relay.drain(&worker, 3)?;
         let lines = lines(&relay.out())?;
         exactly_once(&lines, &sent)?;

@@ -158,6 +158,23 @@ impl Supervisor {
 
     /// Does what can be done now of a change that is under way.
     pub(super) async fn step_swap(&mut self) {
+        let gone = |swap: &Swap| swap.under_way.is_none() && swap.left.is_empty();
+        let goes_back = |swap: &Swap| swap.back.is_some();
+        loop {
+            self.go_over().await;
+            if !self.swap.as_ref().is_some_and(gone) {
+                return;
+            }
+            self.over().await;
+            // what it has just learnt may send the tasks back, which nothing else would begin
+            if !self.swap.as_ref().is_some_and(goes_back) {
+                return;
+            }
+        }
+    }
+
+    /// Lets the next tasks go over, or back.
+    async fn go_over(&mut self) {
         if self
             .swap
             .as_ref()
@@ -202,9 +219,6 @@ impl Supervisor {
                     exchanged,
                 }
             }));
-        }
-        if swap.under_way.is_none() && swap.left.is_empty() {
-            self.over().await;
         }
     }
 

@@ -79,9 +79,9 @@ impl Connector for Edition {
         }
     }
 
-    /// Version `23` gives each partition a task of its own.
+    /// Versions `23` and `24` give each partition a task of its own.
     fn task_settings(settings: &Settings, _: u32) -> Result<Plan> {
-        if fault() != "23" {
+        if !["23", "24"].contains(&fault()) {
             return Ok(Plan::one(settings));
         }
         let partitions: u32 = settings.parsed("partitions", "a number")?;
@@ -95,7 +95,7 @@ impl Source for Edition {
         match fault() {
             "10" => panic!("this version traps in open"),
             "11" => return Err(Failure::fatal("this version does not open")),
-            "12" => {
+            "12" | "24" => {
                 let later = Failure::retriable("this version never opens");
                 return Err(later.after(Duration::from_millis(50)));
             }

@@ -40,7 +40,8 @@ cargo xtask torture [what] [--release] [option…]
   swap-kills   kills -9 during changes: --count N (100) --seed N (1)
   recycle      --count N (100000) instances made and ended in every way in one process
 
-  --directory D   where the files go, removed afterwards (a temporary folder)
+  --directory D   where the files go, removed afterwards unless it fails (a temporary
+                  folder)
   --release       a worker of the release profile; it has no fail points, so every kill is random
 ";
 
@@ -114,9 +115,17 @@ fn run(mut arguments: Vec<String>) -> Result<()> {
         None => tempfile::tempdir(),
     }
     .context("cannot make a folder for the files")?;
-    let folder = temporary.path();
     let begun = Instant::now();
-    match what.as_str() {
+    let done = torture(&what, options, temporary.path());
+    if done.is_err() {
+        eprintln!("the files stay in {}", temporary.keep().display());
+    }
+    println!("took {:.0} s", begun.elapsed().as_secs_f64());
+    done
+}
+
+fn torture(what: &str, mut options: Options, folder: &Path) -> Result<()> {
+    match what {
         "kills" => kill_runs(options, folder)?,
         "memory" => memory_runs(options, folder)?,
         "sigterm" => {
@@ -170,7 +179,6 @@ fn run(mut arguments: Vec<String>) -> Result<()> {
         }
         other => bail!("there is no torture `{other}`\n\n{HELP}"),
     }
-    println!("took {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -147,6 +147,8 @@ impl Quota {
     fn grow(&mut self, current: usize, desired: usize) -> Result<u64, Refused> {
         let more = desired.saturating_sub(current) as u64;
         let asked = self.used.saturating_add(more);
+        // Should a refused growth be told as a failed one too, nothing of an earlier one is taken back.
+        self.last = 0;
         if asked > self.most {
             return Err(Refused {
                 limit: self.limit,
@@ -219,6 +221,7 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         // Beyond the memory's own maximum wasmtime refuses by itself; that is no breach of ours.
         if maximum.is_some_and(|maximum| desired > maximum) {
+            self.memory.last = 0;
             return Ok(false);
         }
         match self.memory.grow(current, desired) {
@@ -245,6 +248,7 @@ impl ResourceLimiter for Limiter {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
+            self.elements.last = 0;
             return Ok(false);
         }
         if let Err(refused) = self.elements.grow(current, desired) {
@@ -329,6 +333,31 @@ mod tests {
             .unwrap();
         assert_eq!(limiter.memory_bytes(), 0);
         assert_eq!(meter.read().memory_bytes, 0);
+    }
+
+    /// Else a guest could make room by being refused.
+    #[test]
+    fn a_growth_that_was_refused_takes_nothing_back() {
+        let limits = Limits {
+            memory_bytes: 2 << 16,
+            table_elements: 10,
+            ..Limits::default()
+        };
+        let mut limiter = Limiter::new(&limits, Meter::default());
+        assert!(limiter.memory_growing(0, 1 << 16, None).unwrap());
+        assert!(!limiter.memory_growing(1 << 16, 3 << 16, None).unwrap());
+        let failed = || wasmtime::Error::msg("no memory");
+        limiter.memory_grow_failed(failed()).unwrap();
+        assert_eq!(limiter.memory_bytes(), 1 << 16);
+        assert!(limiter.memory_growing(1 << 16, 2 << 16, None).unwrap());
+        let beyond = Some(2 << 16);
+        assert!(!limiter.memory_growing(2 << 16, 3 << 16, beyond).unwrap());
+        limiter.memory_grow_failed(failed()).unwrap();
+        assert_eq!(limiter.memory_bytes(), 2 << 16);
+        assert!(limiter.table_growing(0, 10, None).unwrap());
+        assert!(!limiter.table_growing(10, 20, Some(15)).unwrap());
+        limiter.table_grow_failed(failed()).unwrap();
+        assert!(!limiter.table_growing(0, 1, None).unwrap());
     }
 
     #[test]

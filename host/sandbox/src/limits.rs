@@ -41,7 +41,8 @@ pub struct Limits {
     pub hostcall_bytes: Option<u64>,
     /// Lines that go to the log per second; more are counted and dropped. Default 1 000.
     pub log_lines_per_second: u32,
-    /// Bytes of those lines per second, of each at most the 4 096 that are logged. Default 1 MiB.
+    /// Bytes of those lines per second as they are written: cut, control characters escaped. Default
+    /// 1 MiB.
     pub log_bytes_per_second: u32,
     /// Files and directories that are open at a time, granted ones not counted. Default 256.
     pub open_files: u32,

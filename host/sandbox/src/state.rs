@@ -29,7 +29,7 @@ pub(crate) struct State {
     pub(crate) gate: Arc<Gate>,
     pub(crate) open_sockets: Sockets,
     http: WasiHttpCtx,
-    hooks: Hooks,
+    pub(crate) hooks: Hooks,
 }
 
 /// Processor time of the present call, in ticks during which the guest was running.
@@ -115,10 +115,10 @@ impl State {
             log,
             meter,
             context,
-            hooks: Hooks(Arc::clone(&gate)),
+            hooks: Hooks::new(&gate),
             gate,
             open_sockets: Sockets::default(),
-            http: WasiHttpCtx::new(),
+            http: Hooks::context(),
         })
     }
 }

@@ -14,12 +14,16 @@ use tokio_rustls::rustls;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
 use super::target::Destination;
 use super::tcp::VERSION;
 use super::{Gate, Refused};
 use crate::state::State;
+
+mod messages;
+
+use messages::{CHUNK_BYTES, FIELDS_BYTES, Messages};
 
 /// More than any request takes; a limit without end must not overflow the clock.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
@@ -29,7 +33,26 @@ type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 /// What wasmtime's implementation of `wasi:http` calls.
 #[derive(Debug)]
-pub(crate) struct Hooks(pub(crate) Arc<Gate>);
+pub(crate) struct Hooks {
+    gate: Arc<Gate>,
+    messages: Messages,
+}
+
+impl Hooks {
+    pub(crate) fn new(gate: &Arc<Gate>) -> Self {
+        Self {
+            gate: Arc::clone(gate),
+            messages: Messages::new(gate.limits.connections),
+        }
+    }
+
+    /// The part of the settings that wasmtime has elsewhere.
+    pub(crate) fn context() -> WasiHttpCtx {
+        let mut context = WasiHttpCtx::new();
+        context.set_field_size_limit(FIELDS_BYTES);
+        context
+    }
+}
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
@@ -38,8 +61,17 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let gate = Arc::clone(&self.0);
+        let gate = Arc::clone(&self.gate);
         Box::new(async move { gate.send(request, options.unwrap_or_default()).await })
+    }
+
+    /// The smallest there is. What is buffered of a request that nobody sends stays there.
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        1
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
     }
 
     fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
@@ -156,7 +188,7 @@ impl Gate {
 }
 
 /// Adds `wasi:http`. What failed in a body is told by our own function: the original looks for a type
-/// that its bodies never fail with.
+/// that its bodies never fail with. What a guest keeps is counted.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     linker.allow_shadowing(true);
@@ -169,7 +201,8 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 let code = error.downcast_ref::<Error>().map(body_error);
                 Ok((code.or_else(|| error.downcast_ref::<ErrorCode>().cloned()),))
             },
-        )
+        )?;
+        messages::link(&mut types)
     });
     linker.allow_shadowing(false);
     replaced

@@ -44,7 +44,8 @@ pub struct Limits {
     /// Bytes of those lines per second as they are written: cut, control characters escaped. Default
     /// 1 MiB.
     pub log_bytes_per_second: u32,
-    /// Files and directories that are open at a time, granted ones not counted. Default 256.
+    /// Files and directories that are open at a time, and directories that are being read. Granted ones
+    /// do not count for being there. Default 256.
     pub open_files: u32,
     /// Records the task may have taken on and not be done with. Kept by whoever moves the records,
     /// not by the sandbox. Default 100 000.

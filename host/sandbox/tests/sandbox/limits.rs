@@ -165,15 +165,22 @@ async fn random_bytes_have_a_limit_per_request() {
     assert!(error.poisoned());
 }
 
+/// A directory that is read is open as well.
 #[tokio::test]
 async fn only_so_many_files_are_open_at_a_time() {
+    for what in ["files", "listings"] {
+        held_open(what).await;
+    }
+}
+
+async fn held_open(what: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
     let file = folder.join("file.txt");
     std::fs::write(&file, "content").unwrap();
     let plugin = plugin("greedy-source").await;
     let given = [
-        ("what", "files"),
+        ("what", what),
         ("step", "20"),
         ("directory", folder.to_str().unwrap()),
         ("path", file.to_str().unwrap()),

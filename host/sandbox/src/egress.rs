@@ -36,7 +36,9 @@ pub use target::{BadTarget, Endpoint, HostName, Origin};
 pub(crate) use target::{Host, shown};
 pub(crate) use tcp::Sockets;
 
+use crate::limit::Limit;
 use crate::log::{Level, PluginLog};
+use crate::meter::Meter;
 use crate::state::State;
 
 /// Look-ups at once of one instance.
@@ -91,6 +93,7 @@ pub(crate) struct Gate {
     access: Arc<NetworkAccess>,
     limits: EgressLimits,
     log: Arc<PluginLog>,
+    meter: Meter,
     counters: Arc<Counters>,
     connections: Arc<Semaphore>,
     look_ups: Arc<Semaphore>,
@@ -115,7 +118,7 @@ impl Gate {
         access: &Arc<NetworkAccess>,
         limits: &EgressLimits,
         log: &Arc<PluginLog>,
-        counters: Arc<Counters>,
+        meter: Meter,
     ) -> Self {
         let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
         Self {
@@ -123,7 +126,8 @@ impl Gate {
             access: Arc::clone(access),
             limits: limits.clone(),
             log: Arc::clone(log),
-            counters,
+            counters: meter.egress(),
+            meter,
             connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
             found: Mutex::default(),
@@ -135,9 +139,21 @@ impl Gate {
         &self.counters
     }
 
-    /// Counts and logs a refusal. `target` must hold no more than scheme, host and port.
+    /// Counts and logs a refusal for want of a grant. `target` must hold no more than scheme, host and
+    /// port.
     pub(crate) fn refuse(&self, refused: Refused, target: &str, why: &str) {
         self.counters.refused(refused);
+        self.tell(target, why);
+    }
+
+    /// Counts and logs what was granted and broke a limit. `target` as for [`Self::refuse`].
+    pub(crate) fn breach(&self, limit: Limit, target: &str, why: &str) {
+        self.counters.limited();
+        self.meter.breach(limit);
+        self.tell(target, &format!("{why}, `{}`", limit.key()));
+    }
+
+    fn tell(&self, target: &str, why: &str) {
         let line = format!("refused: {target}: {why}");
         self.log.write(Level::Warn, "network", &line);
     }
@@ -147,8 +163,8 @@ impl Gate {
         let place = Arc::clone(&self.connections).try_acquire_owned().ok();
         if place.is_none() {
             let most = self.limits.connections;
-            let why = format!("{most} connections at once are its limit, `connections`");
-            self.refuse(Refused::Limit, target, &why);
+            let why = format!("{most} connections at once are its limit");
+            self.breach(Limit::Connections, target, &why);
         }
         place
     }
@@ -176,7 +192,7 @@ impl Gate {
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
         let Ok(_place) = self.look_ups.try_acquire() else {
             let why = format!("{LOOK_UPS} look-ups at once are the limit");
-            self.refuse(Refused::Limit, name, &why);
+            self.breach(Limit::Connections, name, &why);
             return Err(NoAddress::Busy);
         };
         self.counters.look_up();

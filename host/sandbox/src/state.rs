@@ -94,7 +94,7 @@ impl State {
             access.network(),
             &limits.egress,
             &log,
-            meter.egress(),
+            meter.clone(),
         ));
         let check = Arc::clone(&gate);
         wasi.allow_tcp(true)

@@ -19,6 +19,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpH
 use super::target::Destination;
 use super::tcp::VERSION;
 use super::{Gate, Refused};
+use crate::limit::Limit;
 use crate::state::State;
 
 mod messages;
@@ -153,8 +154,8 @@ impl Gate {
         }
         let limit = self.limits.request_bytes;
         if declared(&request).is_some_and(|length| length > limit) {
-            let why = format!("its request is longer than {limit} bytes, `request-bytes`");
-            self.refuse(Refused::Limit, &target, &why);
+            let why = format!("its request is longer than {limit} bytes");
+            self.breach(Limit::RequestBytes, &target, &why);
             return Err(Error::HttpRequestBodySize(Some(limit)));
         }
         let place = self
@@ -163,7 +164,8 @@ impl Gate {
         let deadline = Instant::now() + self.limits.request_wall.min(LONGEST);
         let exchange = self.exchange(&destination, &target, request, options, deadline);
         let Ok(exchanged) = timeout_at(deadline, exchange).await else {
-            return Err(self.late(&target, "request-wall-ms", Error::HttpResponseTimeout));
+            self.late(&target, Some(Limit::RequestWall));
+            return Err(Error::HttpResponseTimeout);
         };
         let (response, connection) = exchanged?;
         let rest = async move {
@@ -180,10 +182,11 @@ impl Gate {
         Ok((response, Box::new(rest)))
     }
 
-    pub(super) fn late(&self, target: &str, key: &str, error: Error) -> Error {
-        let why = format!("it took longer than `{key}`");
-        self.refuse(Refused::Limit, target, &why);
-        error
+    /// Something took too long; by no limit where the guest itself would not wait longer.
+    pub(super) fn late(&self, target: &str, limit: Option<Limit>) {
+        if let Some(limit) = limit {
+            self.breach(limit, target, "it took too long");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connect_sandbox::EgressLimits;
+use connect_sandbox::{EgressLimits, Limit};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -255,6 +255,7 @@ async fn connections_have_a_limit_and_are_given_back() {
     assert_eq!(said, expected);
     assert_eq!(task.says().await, expected);
     assert_eq!(task.counted().refused_limits, 4);
+    assert_eq!(task.breaches(), [(Limit::Connections, 4)]);
 }
 
 #[tokio::test]
@@ -269,6 +270,7 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "error: ErrorCode::ConnectionReadTimeout",
+            Limit::FirstByte,
         ),
         (
             Then::Stall(head.clone()),
@@ -277,6 +279,7 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "ErrorCode::ConnectionReadTimeout",
+            Limit::BetweenBytes,
         ),
         // Each byte comes in time, all of them do not.
         (
@@ -287,6 +290,7 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "ErrorCode::HttpResponseTimeout",
+            Limit::RequestWall,
         ),
         (
             Then::Drip("HTTP/1.1 200 OK\r\nx-endless: ".to_owned()),
@@ -295,9 +299,10 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "error: ErrorCode::HttpResponseTimeout",
+            Limit::RequestWall,
         ),
     ];
-    for (then, egress, expected) in cases {
+    for (then, egress, expected, limit) in cases {
         let server = Server::start(then).await;
         let line = format!("GET http {} /", server.authority());
         let (said, task) = one(&server, &line, &[], egress).await;
@@ -306,7 +311,17 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
             "{said:?} is not {expected}"
         );
         assert_eq!(task.counted().refused_limits, 1, "{said:?}");
+        assert_eq!(task.breaches(), [(limit, 1)], "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_guest_that_would_not_wait_longer_breaks_no_limit() {
+    let server = Server::start(Then::Stall(String::new())).await;
+    let line = format!("GET http {} /", server.authority());
+    let (said, task) = one(&server, &line, &[("patience", "200")], limits()).await;
+    assert_eq!(said, ["error: ErrorCode::ConnectionReadTimeout"]);
+    assert_eq!(task.breaches(), []);
 }
 
 #[tokio::test]
@@ -325,6 +340,7 @@ async fn a_resolver_that_does_not_answer_is_waited_for_as_long_as_for_a_connecti
     let granted = granting(&[origin], &[]);
     let mut task = Task::start(&sandbox, "http-source", &granted, &given, brief).await;
     assert_eq!(task.says().await, ["error: ErrorCode::ConnectionTimeout"]);
+    assert_eq!(task.breaches(), [(Limit::Connect, 1)]);
 }
 
 #[tokio::test]
@@ -337,11 +353,12 @@ async fn bodies_end_at_their_limit() {
         request_bytes: 10_000,
         ..limits()
     };
-    let (said, _) = one(&server, &line, &[], small.clone()).await;
+    let (said, task) = one(&server, &line, &[], small.clone()).await;
     assert!(
         said[0].contains("HttpResponseBodySize(Some(100000))"),
         "{said:?}"
     );
+    assert_eq!(task.breaches(), [(Limit::ResponseBytes, 1)]);
     let head = Server::start(Then::Flood("HTTP/1.1 200 OK\r\nx: ".to_owned())).await;
     let line = format!("GET http {} /", head.authority());
     let (said, _) = one(&head, &line, &[], small.clone()).await;
@@ -352,8 +369,9 @@ async fn bodies_end_at_their_limit() {
     let (said, _) = one(&server, &line, &[("send", "20000")], small.clone()).await;
     assert_eq!(said, ["error: ErrorCode::HttpRequestBodySize(Some(10000))"]);
     let line = format!("POST http {} / content-length=20000", server.authority());
-    let (said, _) = one(&server, &line, &[("send", "20000")], small).await;
+    let (said, task) = one(&server, &line, &[("send", "20000")], small).await;
     assert_eq!(said, ["error: ErrorCode::HttpRequestBodySize(Some(10000))"]);
+    assert_eq!(task.breaches(), [(Limit::RequestBytes, 1)]);
     assert_eq!(server.seen().len(), 1);
 }
 

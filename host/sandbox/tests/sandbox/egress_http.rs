@@ -11,6 +11,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::fixtures::listen;
 use crate::outside::{Answers, Log, Server, Task, Then, list, ok, sandbox, talk};
 
 fn limits() -> EgressLimits {
@@ -111,7 +112,7 @@ async fn what_is_not_granted_leaves_no_trace() {
 #[tokio::test]
 async fn a_refusal_is_logged_with_its_target_and_without_what_was_to_be_sent() {
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let guard = listen(log.clone());
     let requests = [
         "GET https api.example.com /path?token=SECRET",
         "GET https user:SECRET@api.example.com /",

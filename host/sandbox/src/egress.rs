@@ -17,6 +17,7 @@ mod tcp;
 mod tls;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,8 +42,6 @@ use crate::log::{Level, PluginLog};
 use crate::meter::Meter;
 use crate::state::State;
 
-/// Look-ups at once of one instance.
-const LOOK_UPS: usize = 8;
 /// Addresses of one name that are kept.
 const ADDRESSES: usize = 64;
 
@@ -106,7 +105,7 @@ pub(crate) struct Gate {
 pub(crate) enum NoAddress {
     /// All of them are such that a plugin must not reach them.
     Refused,
-    /// Too many look-ups at once.
+    /// Too many look-ups at once, of this instance or of all.
     Busy,
     /// The resolver has none.
     Unknown,
@@ -120,7 +119,10 @@ impl Gate {
         log: &Arc<PluginLog>,
         meter: Meter,
     ) -> Self {
-        let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+        let places = |most: u32| {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
+        };
         Self {
             outside: Arc::clone(outside),
             access: Arc::clone(access),
@@ -128,8 +130,8 @@ impl Gate {
             log: Arc::clone(log),
             counters: meter.egress(),
             meter,
-            connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
+            connections: places(limits.connections),
+            look_ups: places(limits.look_ups),
             found: Mutex::default(),
         }
     }
@@ -190,16 +192,27 @@ impl Gate {
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
-        let Ok(_place) = self.look_ups.try_acquire() else {
-            let why = format!("{LOOK_UPS} look-ups at once are the limit");
-            self.breach(Limit::Connections, name, &why);
+        let Ok(place) = Arc::clone(&self.look_ups).try_acquire_owned() else {
+            let why = format!("{} look-ups at once are its limit", self.limits.look_ups);
+            self.breach(Limit::LookUps, name, &why);
             return Err(NoAddress::Busy);
         };
         self.counters.look_up();
-        let found = self.outside.resolver.resolve(name).await;
-        match found {
+        let look_up = self.outside.resolver.resolve(name);
+        // The place is taken for as long as somebody looks up, also when nobody waits for it any more.
+        let look_up = tokio::spawn(async move {
+            let found = look_up.await;
+            drop(place);
+            found
+        });
+        match look_up.await.unwrap_or_else(|gone| Err(gone.into())) {
             Ok(found) if !found.is_empty() => Ok(found),
             Ok(_) => Err(NoAddress::Unknown),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let why = format!("the worker looks too many names up already: {error}");
+                self.breach(Limit::LookUps, name, &why);
+                Err(NoAddress::Busy)
+            }
             Err(error) => {
                 tracing::debug!(name, %error, "a name was not resolved");
                 Err(NoAddress::Unknown)

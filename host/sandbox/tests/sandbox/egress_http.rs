@@ -1,9 +1,12 @@
 //! Requests: granted ones arrive as they were meant, all others leave no trace on the network.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connect_sandbox::{EgressLimits, Limit};
+use connect_sandbox::{EgressLimits, Limit, Resolver};
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -342,6 +345,57 @@ async fn a_resolver_that_does_not_answer_is_waited_for_as_long_as_for_a_connecti
     let mut task = Task::start(&sandbox, "http-source", &granted, &given, brief).await;
     assert_eq!(task.says().await, ["error: ErrorCode::ConnectionTimeout"]);
     assert_eq!(task.breaches(), [(Limit::Connect, 1)]);
+}
+
+/// The system's resolver cannot be cut short, so a guest that gives up must not begin another.
+#[tokio::test]
+async fn a_look_up_takes_its_place_until_the_resolver_is_done_with_it() {
+    let origin = "http://silent.test";
+    let answers = Answers::of(&[]);
+    let sandbox = sandbox(&answers);
+    let (origins, requests) = (list(&[origin]), list(&["GET http silent.test /"; 4]));
+    let given = [
+        ("origins", origins.as_str()),
+        ("requests", requests.as_str()),
+    ];
+    let two = EgressLimits {
+        connect: Duration::from_millis(200),
+        look_ups: 2,
+        ..limits()
+    };
+    let granted = granting(&[origin], &[]);
+    let mut task = Task::start(&sandbox, "http-source", &granted, &given, two).await;
+    let late = "error: ErrorCode::ConnectionTimeout";
+    let busy = "error: ErrorCode::ConnectionLimitReached";
+    assert_eq!(task.says().await, [late, late, busy, busy]);
+    assert_eq!(answers.asked.lock().unwrap().len(), 2);
+    assert_eq!(task.breaches(), [(Limit::LookUps, 2), (Limit::Connect, 2)]);
+}
+
+#[derive(Debug)]
+struct Overrun;
+
+impl Resolver for Overrun {
+    fn resolve(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async { Err(io::ErrorKind::ResourceBusy.into()) })
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_time_for_is_not_unknown() {
+    let origin = "http://some.test";
+    let (origins, requests) = (list(&[origin]), list(&["GET http some.test /"]));
+    let given = [
+        ("origins", origins.as_str()),
+        ("requests", requests.as_str()),
+    ];
+    let (sandbox, granted) = (sandbox(&Arc::new(Overrun)), granting(&[origin], &[]));
+    let mut task = Task::start(&sandbox, "http-source", &granted, &given, limits()).await;
+    assert_eq!(
+        task.says().await,
+        ["error: ErrorCode::ConnectionLimitReached"]
+    );
+    assert_eq!(task.breaches(), [(Limit::LookUps, 1)]);
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Resolver for Answers {
 }
 
 /// A sandbox with this resolver, which trusts the authority of the tests.
-pub(crate) fn sandbox(resolver: &Arc<Answers>) -> Sandbox {
+pub(crate) fn sandbox<R: Resolver + 'static>(resolver: &Arc<R>) -> Sandbox {
     let resolver = Arc::clone(resolver) as Arc<dyn Resolver>;
     let authorities = Some(PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),

@@ -50,7 +50,7 @@ pub(crate) fn name(
         };
     }
     let trap = error.downcast_ref::<Trap>();
-    if trap == Some(&Trap::Interrupt) && state.slices.spent() {
+    if trap == Some(&Trap::Interrupt) && state.budget.over() {
         return CallError::Cpu {
             plugin,
             call,

@@ -29,7 +29,8 @@ pub struct Limits {
     /// Handles the guest may hold on resources, and entries behind them on the worker's side, of
     /// which some handles have two. Default 10 000.
     pub handles: u32,
-    /// Time on a processor that one call may take, counted in ticks of the epoch. Default 10 s.
+    /// Time on a processor that one call may take, as the clock of its thread shows it. Looked at with
+    /// each tick of the epoch, so a call is stopped up to a tick later. Default 10 s.
     pub call_cpu: Duration,
     /// Percent of one core, on average over a second. A guest that is over it is held back while
     /// others want the core. Default 50; 100 never holds one back.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::denied::Why;
 use crate::egress::{AddressGrant, Endpoint, HostName, NetworkAccess, Origin};
+use crate::text;
 
 /// What an instance may touch. Nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,10 @@ impl Access {
         let more = self.directories.iter().filter(|mine| !within(mine));
         let directories = more.map(|directory| {
             let right = if directory.writable { "write" } else { "read" };
-            format!("{right} directory `{}`", directory.host.display())
+            format!(
+                "{right} directory `{}`",
+                text::reason(&directory.host.to_string_lossy())
+            )
         });
         let more = self.environment.iter();
         let environment = more
@@ -275,6 +279,22 @@ mod tests {
         assert_eq!(
             access(&[("/in", true), ("/input", false)]).beyond(&old),
             ["write directory `/in`", "read directory `/input`"]
+        );
+    }
+
+    /// A plugin that may write can make directories of any name.
+    #[test]
+    fn the_name_of_a_directory_cannot_forge_a_line() {
+        let mut access = Access::default();
+        let given = Given::Directory(Directory {
+            host: "/d/a\nERROR".into(),
+            guest: "d".into(),
+            writable: false,
+        });
+        access.add(given).unwrap();
+        assert_eq!(
+            access.beyond(&Access::default()),
+            ["read directory `/d/a | ERROR`"]
         );
     }
 

@@ -16,6 +16,7 @@ use crate::log::Who;
 use crate::meter::Meter;
 use crate::spare::Spare;
 use crate::state::State;
+use crate::text;
 use crate::ticker::Ticker;
 
 /// What errors call the making of an instance.
@@ -89,7 +90,7 @@ impl Guest<()> {
             .map_err(|error| CallError::Answer {
                 plugin,
                 call: INSTANTIATE,
-                reason: format!("{error:#}"),
+                reason: text::reason(&format!("{error:#}")),
             })
     }
 }

@@ -18,6 +18,7 @@ use crate::meter::Meter;
 use crate::share::{Overdue, Share};
 use crate::spare::Spare;
 use crate::state::State;
+use crate::text;
 use crate::ticker::Ticker;
 use crate::turn::Budget;
 
@@ -204,13 +205,13 @@ impl<E> Guest<E> {
         error
     }
 
-    /// [`Self::reject`] with a reason in words.
-    pub(crate) fn answer(&mut self, call: &'static str, reason: String) -> CallError {
+    /// [`Self::reject`] with a reason in words, which may hold the guest's.
+    pub(crate) fn answer(&mut self, call: &'static str, reason: &str) -> CallError {
         let plugin = self.plugin();
         self.reject(CallError::Answer {
             plugin,
             call,
-            reason,
+            reason: text::reason(reason),
         })
     }
 
@@ -273,6 +274,26 @@ mod tests {
     use crate::birth::tests::instantiate;
 
     /// An earlier refusal must not be taken for the cause of a later trap.
+    /// Names of queues and fields that a guest makes up come back in such reasons.
+    #[tokio::test]
+    async fn what_a_guest_answers_cannot_forge_a_line_or_fill_the_log() {
+        let mut guest = instantiate("", &Limits::default()).await.unwrap();
+        let forged = format!(
+            "queue a\nERROR all is lost\u{1b}[2J{} is not its own",
+            "q".repeat(1 << 20)
+        );
+        let text = guest.answer("flush", &forged).to_string();
+        assert!(
+            text.contains("queue a | ERROR all is lost\\u{1b}[2Jqqq"),
+            "{text}"
+        );
+        assert!(
+            !text.contains(char::is_control) && text.len() < 3_000,
+            "{}",
+            text.len()
+        );
+    }
+
     #[tokio::test]
     async fn each_call_begins_with_a_clean_slate() {
         use wasmtime::ResourceLimiter;

@@ -152,8 +152,8 @@ impl Denied {
                 f,
                 "which led to `{}` for another need and to `{}` for this one: name each of them, or keep \
                  the path as it is",
-                first.display(),
-                now.display()
+                text::reason(&first.to_string_lossy()),
+                text::reason(&now.to_string_lossy())
             ),
             Why::Malformed { reason } => write!(f, "which cannot be granted: {reason}"),
             Why::Unknown => f.write_str("and this worker has no access of that kind to give"),

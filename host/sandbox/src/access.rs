@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::denied::Why;
 use crate::egress::{AddressGrant, Endpoint, HostName, NetworkAccess, Origin};
+use crate::text;
 
 /// What an instance may touch. Nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +57,10 @@ impl Access {
         let more = self.directories.iter().filter(|mine| !within(mine));
         let directories = more.map(|directory| {
             let right = if directory.writable { "write" } else { "read" };
-            format!("{right} directory `{}`", directory.host.display())
+            format!(
+                "{right} directory `{}`",
+                text::reason(&directory.host.to_string_lossy())
+            )
         });
         let more = self.environment.iter();
         let environment = more
@@ -78,15 +83,19 @@ impl Access {
     }
 
     /// Adds one thing.
-    pub(crate) fn add(&mut self, given: Given) {
+    ///
+    /// # Errors
+    /// A directory whose path leads elsewhere than that of an earlier one.
+    pub(crate) fn add(&mut self, given: Given) -> Result<(), Why> {
         let network = Arc::make_mut(&mut self.network);
         match given {
             Given::Http(origin) => network.http.push(origin),
             Given::Tcp(endpoint) => network.tcp.push(endpoint),
             Given::Resolve(name) => network.names.push(name),
-            Given::Directory(directory) => self.add_directory(directory),
+            Given::Directory(directory) => self.add_directory(directory)?,
             Given::Environment(name) => self.environment.push(name),
         }
+        Ok(())
     }
 
     /// Adds addresses that what was granted may lead to.
@@ -94,16 +103,25 @@ impl Access {
         Arc::make_mut(&mut self.network).addresses.extend(addresses);
     }
 
-    /// Adds a directory; asked for twice, the wider right holds.
-    fn add_directory(&mut self, directory: Directory) {
+    /// Adds a directory; asked for twice, the wider right holds. That right was granted for the
+    /// directory that the path led to when it was looked at: should it lead elsewhere since, one must
+    /// not get the right of the other.
+    fn add_directory(&mut self, directory: Directory) -> Result<(), Why> {
         match self
             .directories
             .iter_mut()
             .find(|known| known.guest == directory.guest)
         {
+            Some(known) if known.host != directory.host => {
+                return Err(Why::Moved {
+                    first: known.host.clone(),
+                    now: directory.host,
+                });
+            }
             Some(known) => known.writable |= directory.writable,
             None => self.directories.push(directory),
         }
+        Ok(())
     }
 }
 
@@ -177,6 +195,8 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::denied::{Denied, Refusal};
+    use crate::grants::Need;
     use std::fs;
     use std::os::unix::fs::symlink;
 
@@ -188,9 +208,50 @@ mod tests {
             writable,
         };
         let mut access = Access::default();
-        access.add_directory(directory(true));
-        access.add_directory(directory(false));
+        access.add_directory(directory(true)).unwrap();
+        access.add_directory(directory(false)).unwrap();
         assert_eq!(access.directories(), [directory(true)]);
+    }
+
+    /// What a link leads to may change between two looks at it.
+    #[test]
+    fn no_directory_gets_the_right_to_another_by_the_name_of_both() {
+        let given = |host: &str, writable| {
+            Given::Directory(Directory {
+                host: host.into(),
+                guest: "link".into(),
+                writable,
+            })
+        };
+        let mut access = Access::default();
+        access.add(given("/read", false)).unwrap();
+        let why = access.add(given("/written", true)).unwrap_err();
+        let moved = Why::Moved {
+            first: "/read".into(),
+            now: "/written".into(),
+        };
+        assert_eq!(why, moved);
+        let [directory] = access.directories() else {
+            panic!("{access:?}")
+        };
+        assert_eq!(
+            (directory.host(), directory.writable()),
+            (Path::new("/read"), false)
+        );
+        let denied = Denied {
+            plugin: "p".into(),
+            refusals: vec![Refusal {
+                need: Need {
+                    kind: "write-directory".into(),
+                    target: "link".into(),
+                },
+                why,
+            }],
+        };
+        let text = denied.to_string();
+        for part in ["`link`", "`/read`", "`/written`"] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 
     #[test]
@@ -198,11 +259,13 @@ mod tests {
         let access = |directories: &[(&str, bool)]| {
             let mut access = Access::default();
             for (path, writable) in directories {
-                access.add_directory(Directory {
-                    host: path.into(),
-                    guest: (*path).into(),
-                    writable: *writable,
-                });
+                access
+                    .add_directory(Directory {
+                        host: path.into(),
+                        guest: (*path).into(),
+                        writable: *writable,
+                    })
+                    .unwrap();
             }
             access
         };
@@ -219,16 +282,32 @@ mod tests {
         );
     }
 
+    /// A plugin that may write can make directories of any name.
+    #[test]
+    fn the_name_of_a_directory_cannot_forge_a_line() {
+        let mut access = Access::default();
+        let given = Given::Directory(Directory {
+            host: "/d/a\nERROR".into(),
+            guest: "d".into(),
+            writable: false,
+        });
+        access.add(given).unwrap();
+        assert_eq!(
+            access.beyond(&Access::default()),
+            ["read directory `/d/a | ERROR`"]
+        );
+    }
+
     #[test]
     fn more_of_network_and_environment_is_told_too() {
         let access = |http: &str, tcp: &str, names: &[&str], variable: &str| {
             let mut access = Access::default();
-            access.add(Given::Http(http.parse().unwrap()));
-            access.add(Given::Tcp(tcp.parse().unwrap()));
+            access.add(Given::Http(http.parse().unwrap())).unwrap();
+            access.add(Given::Tcp(tcp.parse().unwrap())).unwrap();
             for name in names {
-                access.add(Given::Resolve(name.parse().unwrap()));
+                access.add(Given::Resolve(name.parse().unwrap())).unwrap();
             }
-            access.add(Given::Environment(variable.to_owned()));
+            access.add(Given::Environment(variable.to_owned())).unwrap();
             access
         };
         let old = access("https://*.a.com", "b.com:1", &["c.com"], "D");

@@ -16,6 +16,7 @@ use crate::log::Who;
 use crate::meter::Meter;
 use crate::spare::Spare;
 use crate::state::State;
+use crate::text;
 use crate::ticker::Ticker;
 
 /// What errors call the making of an instance.
@@ -89,7 +90,7 @@ impl Guest<()> {
             .map_err(|error| CallError::Answer {
                 plugin,
                 call: INSTANTIATE,
-                reason: format!("{error:#}"),
+                reason: text::reason(&format!("{error:#}")),
             })
     }
 }
@@ -105,7 +106,7 @@ fn store(
     store.set_hostcall_fuel(usize::try_from(hostcall_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(limits.handles as usize);
     store.epoch_deadline_callback(|mut context| {
-        if context.data_mut().slices.spend() {
+        if context.data_mut().budget.left() {
             // `yield_now` and not wasmtime's own yield: it lets the runtime look at its timers and
             // sockets after each slice, where the other one starves them.
             Ok(UpdateDeadline::YieldCustom(
@@ -124,8 +125,8 @@ pub(crate) mod tests {
     use super::*;
     use std::time::Duration;
 
-    use wasmtime::Engine;
     use wasmtime::component::Component;
+    use wasmtime::{Engine, StoreContextMut};
 
     use crate::Limit;
     use crate::config::engine_config;
@@ -136,15 +137,20 @@ pub(crate) mod tests {
         instantiate_all(&parts, limits).await
     }
 
-    /// Makes an instance of a component without exports that is made of these parts.
+    /// Makes an instance of a component without exports that is made of these parts, and may move the
+    /// epoch on with `tick`.
     async fn instantiate_all(parts: &str, limits: &Limits) -> Result<Guest<()>, CallError> {
         let engine = Engine::new(&engine_config()).unwrap();
         let text = format!("(component {parts})");
         let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
-        let pre = crate::linker::linker(&engine)
-            .unwrap()
-            .instantiate_pre(&component)
-            .unwrap();
+        let mut linker = crate::linker::linker(&engine).unwrap();
+        let ticking = engine.clone();
+        let tick = move |_: StoreContextMut<'_, State>, (): ()| {
+            ticking.increment_epoch();
+            Ok(())
+        };
+        linker.root().func_wrap("tick", tick).unwrap();
+        let pre = linker.instantiate_pre(&component).unwrap();
         let ticker = Arc::new(Ticker::start(engine.weak(), Duration::from_millis(1)).unwrap());
         let origin = Origin {
             pre,
@@ -166,6 +172,30 @@ pub(crate) mod tests {
             meter: Meter::default(),
         };
         Guest::new(&origin, birth, |_, _| Ok(())).await
+    }
+
+    /// As on a machine where the guest's thread often has no core: its time is what it computed.
+    #[tokio::test]
+    async fn ticks_that_pass_are_not_what_a_guest_is_judged_by() {
+        let limits = Limits {
+            call_cpu: Duration::from_millis(1_500),
+            cpu_share: 100,
+            ..Limits::default()
+        };
+        // Five thousand looks at the epoch, which has moved on each time.
+        let parts = r#"(import "tick" (func $tick))
+            (core func $tick (canon lower (func $tick)))
+            (core module $m
+                (import "a" "tick" (func $tick))
+                (func $f (local i32)
+                    (loop
+                        (call $tick)
+                        (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+                        (br_if 0 (i32.lt_u (local.get 0) (i32.const 5000)))))
+                (start $f))
+            (core instance (instantiate $m
+                (with "a" (instance (export "tick" (func $tick))))))"#;
+        instantiate_all(parts, &limits).await.unwrap();
     }
 
     #[tokio::test]

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use connect_record::BatchError;
 use wasmtime::Store;
@@ -19,7 +18,9 @@ use crate::meter::Meter;
 use crate::share::{Overdue, Share};
 use crate::spare::Spare;
 use crate::state::State;
+use crate::text;
 use crate::ticker::Ticker;
+use crate::turn::Budget;
 
 /// An instance with the exports `E` that are called on it.
 pub(crate) struct Guest<E> {
@@ -27,7 +28,6 @@ pub(crate) struct Guest<E> {
     exports: E,
     plugin: Arc<str>,
     limits: Limits,
-    slices: u64,
     ticker: Arc<Ticker>,
     meter: Meter,
     share: Share,
@@ -46,19 +46,20 @@ enum Health {
 impl Guest<()> {
     /// Around a store without an instance yet, and so without exports.
     pub(crate) fn empty(
-        store: Store<State>,
+        mut store: Store<State>,
         plugin: Arc<str>,
         limits: Limits,
         ticker: Arc<Ticker>,
         spare: Arc<Spare>,
     ) -> Self {
         let meter = store.data().meter.clone();
+        let share = Share::new(limits.cpu_share, spare, meter.clone());
+        store.data_mut().budget = Budget::new(limits.call_cpu, share.spent());
         Self {
             store,
             exports: (),
             plugin,
-            slices: slices(limits.call_cpu, ticker.tick()),
-            share: Share::new(limits.cpu_share, spare, meter.clone()),
+            share,
             limits,
             ticker,
             meter,
@@ -80,7 +81,6 @@ impl Guest<()> {
             exports: (),
             plugin,
             limits,
-            slices,
             ticker,
             meter,
             share,
@@ -91,19 +91,12 @@ impl Guest<()> {
             exports,
             plugin,
             limits,
-            slices,
             ticker,
             meter,
             share,
             health,
         })
     }
-}
-
-/// A budget in ticks; at least one.
-fn slices(budget: Duration, tick: Duration) -> u64 {
-    let ticks = budget.as_nanos() / tick.as_nanos().max(1);
-    u64::try_from(ticks).unwrap_or(u64::MAX).max(1)
 }
 
 impl<E> Guest<E> {
@@ -169,7 +162,7 @@ impl<E> Guest<E> {
         self.meter.call();
         self.store.set_epoch_deadline(1);
         let state = self.store.data_mut();
-        state.slices.begin(self.slices);
+        state.budget.begin();
         state.limiter.begin();
         state.log.begin();
         Ok(())
@@ -212,13 +205,13 @@ impl<E> Guest<E> {
         error
     }
 
-    /// [`Self::reject`] with a reason in words.
-    pub(crate) fn answer(&mut self, call: &'static str, reason: String) -> CallError {
+    /// [`Self::reject`] with a reason in words, which may hold the guest's.
+    pub(crate) fn answer(&mut self, call: &'static str, reason: &str) -> CallError {
         let plugin = self.plugin();
         self.reject(CallError::Answer {
             plugin,
             call,
-            reason,
+            reason: text::reason(reason),
         })
     }
 
@@ -281,6 +274,26 @@ mod tests {
     use crate::birth::tests::instantiate;
 
     /// An earlier refusal must not be taken for the cause of a later trap.
+    /// Names of queues and fields that a guest makes up come back in such reasons.
+    #[tokio::test]
+    async fn what_a_guest_answers_cannot_forge_a_line_or_fill_the_log() {
+        let mut guest = instantiate("", &Limits::default()).await.unwrap();
+        let forged = format!(
+            "queue a\nERROR all is lost\u{1b}[2J{} is not its own",
+            "q".repeat(1 << 20)
+        );
+        let text = guest.answer("flush", &forged).to_string();
+        assert!(
+            text.contains("queue a | ERROR all is lost\\u{1b}[2Jqqq"),
+            "{text}"
+        );
+        assert!(
+            !text.contains(char::is_control) && text.len() < 3_000,
+            "{}",
+            text.len()
+        );
+    }
+
     #[tokio::test]
     async fn each_call_begins_with_a_clean_slate() {
         use wasmtime::ResourceLimiter;
@@ -306,18 +319,5 @@ mod tests {
             matches!(error, CallError::Trap { said: None, .. }),
             "{error:?}"
         );
-    }
-
-    #[test]
-    fn budgets_are_whole_ticks_and_never_nothing() {
-        assert_eq!(
-            slices(Duration::from_secs(10), Duration::from_millis(1)),
-            10_000
-        );
-        assert_eq!(
-            slices(Duration::from_micros(1), Duration::from_millis(1)),
-            1
-        );
-        assert_eq!(slices(Duration::MAX, Duration::from_nanos(1)), u64::MAX);
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn engine_config() -> Config {
         .consume_fuel(false)
         .wasm_memory64(false)
         .shared_memory(false)
+        // Growth is counted and refused page by page of 64 KiB. With pages of one byte a guest could
+        // have every byte asked for by itself.
+        .wasm_custom_page_sizes(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         // Only native debuggers would use it, and registering it is quadratic in the modules.
         .native_unwind_info(false)

@@ -70,7 +70,7 @@ impl Plugin {
         if needs.len() > NEEDS {
             return Err(guest.answer(
                 CALL,
-                format!("{} needs, at most {NEEDS} are accepted", needs.len()),
+                &format!("{} needs, at most {NEEDS} are accepted", needs.len()),
             ));
         }
         for need in &needs {
@@ -78,7 +78,7 @@ impl Plugin {
                 let (kind, target) = (need.kind.len(), need.target.len());
                 let reason =
                     format!("a need with {kind} bytes of kind and {target} of target is too long");
-                return Err(guest.answer(CALL, reason));
+                return Err(guest.answer(CALL, &reason));
             }
         }
         Ok(needs
@@ -128,7 +128,7 @@ impl Plugin {
                 exports.call_task_settings(store, &given, max_tasks).await
             })
             .await?;
-        checked(plan, max_tasks).map_err(|reason| guest.answer(CALL, reason))
+        checked(plan, max_tasks).map_err(|reason| guest.answer(CALL, &reason))
     }
 }
 

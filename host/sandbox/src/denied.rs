@@ -2,6 +2,7 @@
 //! interface: people copy the lines from it into their configuration.
 
 use std::fmt::{self, Write as _};
+use std::path::PathBuf;
 
 use crate::egress;
 use crate::grants::Need;
@@ -49,6 +50,13 @@ pub enum Why {
     Unreadable {
         /// What the system says.
         reason: String,
+    },
+    /// It leads elsewhere than it did a moment before, when it was looked at for another need.
+    Moved {
+        /// Real path of the directory it led to then.
+        first: PathBuf,
+        /// Real path of the one it leads to now.
+        now: PathBuf,
     },
     /// This worker has no access of this kind to give.
     Unknown,
@@ -140,6 +148,13 @@ impl Denied {
             }
             Why::NotADirectory => f.write_str("which is not a directory"),
             Why::Unreadable { reason } => write!(f, "which cannot be looked at: {reason}"),
+            Why::Moved { first, now } => write!(
+                f,
+                "which led to `{}` for another need and to `{}` for this one: name each of them, or keep \
+                 the path as it is",
+                text::reason(&first.to_string_lossy()),
+                text::reason(&now.to_string_lossy())
+            ),
             Why::Malformed { reason } => write!(f, "which cannot be granted: {reason}"),
             Why::Unknown => f.write_str("and this worker has no access of that kind to give"),
         }

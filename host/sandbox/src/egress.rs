@@ -17,6 +17,7 @@ mod tcp;
 mod tls;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,11 +37,11 @@ pub use target::{BadTarget, Endpoint, HostName, Origin};
 pub(crate) use target::{Host, shown};
 pub(crate) use tcp::Sockets;
 
+use crate::limit::Limit;
 use crate::log::{Level, PluginLog};
+use crate::meter::Meter;
 use crate::state::State;
 
-/// Look-ups at once of one instance.
-const LOOK_UPS: usize = 8;
 /// Addresses of one name that are kept.
 const ADDRESSES: usize = 64;
 
@@ -91,6 +92,7 @@ pub(crate) struct Gate {
     access: Arc<NetworkAccess>,
     limits: EgressLimits,
     log: Arc<PluginLog>,
+    meter: Meter,
     counters: Arc<Counters>,
     connections: Arc<Semaphore>,
     look_ups: Arc<Semaphore>,
@@ -103,7 +105,7 @@ pub(crate) struct Gate {
 pub(crate) enum NoAddress {
     /// All of them are such that a plugin must not reach them.
     Refused,
-    /// Too many look-ups at once.
+    /// Too many look-ups at once, of this instance or of all.
     Busy,
     /// The resolver has none.
     Unknown,
@@ -115,17 +117,21 @@ impl Gate {
         access: &Arc<NetworkAccess>,
         limits: &EgressLimits,
         log: &Arc<PluginLog>,
-        counters: Arc<Counters>,
+        meter: Meter,
     ) -> Self {
-        let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+        let places = |most: u32| {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
+        };
         Self {
             outside: Arc::clone(outside),
             access: Arc::clone(access),
             limits: limits.clone(),
             log: Arc::clone(log),
-            counters,
-            connections: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
+            counters: meter.egress(),
+            meter,
+            connections: places(limits.connections),
+            look_ups: places(limits.look_ups),
             found: Mutex::default(),
         }
     }
@@ -135,9 +141,21 @@ impl Gate {
         &self.counters
     }
 
-    /// Counts and logs a refusal. `target` must hold no more than scheme, host and port.
+    /// Counts and logs a refusal for want of a grant. `target` must hold no more than scheme, host and
+    /// port.
     pub(crate) fn refuse(&self, refused: Refused, target: &str, why: &str) {
         self.counters.refused(refused);
+        self.tell(target, why);
+    }
+
+    /// Counts and logs what was granted and broke a limit. `target` as for [`Self::refuse`].
+    pub(crate) fn breach(&self, limit: Limit, target: &str, why: &str) {
+        self.counters.limited();
+        self.meter.breach(limit);
+        self.tell(target, &format!("{why}, `{}`", limit.key()));
+    }
+
+    fn tell(&self, target: &str, why: &str) {
         let line = format!("refused: {target}: {why}");
         self.log.write(Level::Warn, "network", &line);
     }
@@ -147,8 +165,8 @@ impl Gate {
         let place = Arc::clone(&self.connections).try_acquire_owned().ok();
         if place.is_none() {
             let most = self.limits.connections;
-            let why = format!("{most} connections at once are its limit, `connections`");
-            self.refuse(Refused::Limit, target, &why);
+            let why = format!("{most} connections at once are its limit");
+            self.breach(Limit::Connections, target, &why);
         }
         place
     }
@@ -174,16 +192,27 @@ impl Gate {
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
-        let Ok(_place) = self.look_ups.try_acquire() else {
-            let why = format!("{LOOK_UPS} look-ups at once are the limit");
-            self.refuse(Refused::Limit, name, &why);
+        let Ok(place) = Arc::clone(&self.look_ups).try_acquire_owned() else {
+            let why = format!("{} look-ups at once are its limit", self.limits.look_ups);
+            self.breach(Limit::LookUps, name, &why);
             return Err(NoAddress::Busy);
         };
         self.counters.look_up();
-        let found = self.outside.resolver.resolve(name).await;
-        match found {
+        let look_up = self.outside.resolver.resolve(name);
+        // The place is taken for as long as somebody looks up, also when nobody waits for it any more.
+        let look_up = tokio::spawn(async move {
+            let found = look_up.await;
+            drop(place);
+            found
+        });
+        match look_up.await.unwrap_or_else(|gone| Err(gone.into())) {
             Ok(found) if !found.is_empty() => Ok(found),
             Ok(_) => Err(NoAddress::Unknown),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let why = format!("the worker looks too many names up already: {error}");
+                self.breach(Limit::LookUps, name, &why);
+                Err(NoAddress::Busy)
+            }
             Err(error) => {
                 tracing::debug!(name, %error, "a name was not resolved");
                 Err(NoAddress::Unknown)

@@ -18,6 +18,8 @@ use crate::text;
 /// Longest backtrace that is kept, in bytes and in lines.
 const BACKTRACE_BYTES: usize = 8_192;
 const BACKTRACE_LINES: usize = 60;
+/// Longest line of it that is kept, in bytes.
+const FRAME_BYTES: usize = 1_024;
 
 /// Names what ended a call.
 pub(crate) fn name(
@@ -50,7 +52,7 @@ pub(crate) fn name(
         };
     }
     let trap = error.downcast_ref::<Trap>();
-    if trap == Some(&Trap::Interrupt) && state.slices.spent() {
+    if trap == Some(&Trap::Interrupt) && state.budget.over() {
         return CallError::Cpu {
             plugin,
             call,
@@ -184,12 +186,17 @@ fn cause(error: &wasmtime::Error) -> String {
 
 /// The frames, demangled and with file and line where the plugin carries them, one a line.
 fn render(backtrace: &WasmBacktrace) -> String {
-    let all = without_hashes(&backtrace.to_string());
-    let lines: Vec<&str> = all
+    frames(&backtrace.to_string())
+}
+
+/// The names in them are the plugin's own, and so may be anything.
+fn frames(backtrace: &str) -> String {
+    let all = without_hashes(backtrace);
+    let lines: Vec<String> = all
         .lines()
         .skip(1)
         .take(BACKTRACE_LINES)
-        .map(str::trim_end)
+        .map(|line| text::plain(&text::cut(line.trim_end(), FRAME_BYTES)))
         .collect();
     text::cut(&lines.join("\n"), BACKTRACE_BYTES).into_owned()
 }
@@ -219,6 +226,17 @@ fn without_hashes(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_functions_neither_steer_a_terminal_nor_fill_the_log() {
+        let long = "n".repeat(1 << 20);
+        let text = frames(&format!(
+            "error:\n 0: a\u{1b}[2J\n 1: b\rc\u{202e}\n 2: {long}\n"
+        ));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..2], [" 0: a\\u{1b}[2J", " 1: b | c\\u{202e}"]);
+        assert!(lines.len() == 3 && text.len() < 2_000, "{}", text.len());
+    }
 
     #[test]
     fn only_hashes_go_out_of_symbols() {

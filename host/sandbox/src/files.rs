@@ -1,8 +1,9 @@
 //! The files a guest holds open. Each is a descriptor of the worker's process, of which there are few
 //! hundred for all plugins together, so they are counted apart from other handles. Counted is what is
-//! really open: a stream keeps its file open when the guest has long let go of the descriptor.
+//! really open: a stream keeps its file open when the guest has long let go of the descriptor, and one of
+//! a directory's entries is an open file of its own.
 
-use std::fs::File;
+use std::any::Any;
 use std::sync::{Arc, Weak};
 
 use wasmtime::StoreContextMut;
@@ -16,13 +17,18 @@ use crate::limit::{Limit, Refused};
 use crate::meter::Meter;
 use crate::state::State;
 
+mod listing;
+
+/// What keeps a file open.
+type Open = dyn Any + Send + Sync;
+
 /// The interface as `wasmtime_wasi` links it; a test notices when its version has changed.
 const TYPES: &str = "wasi:filesystem/types@0.2.12";
 
 /// Files that were opened by one instance and are not closed yet.
 #[derive(Debug)]
 pub(crate) struct OpenFiles {
-    held: Vec<Weak<File>>,
+    held: Vec<Weak<Open>>,
     most: u32,
     /// How many of them the meter knows of.
     shown: u64,
@@ -64,8 +70,9 @@ impl OpenFiles {
         })
     }
 
-    fn opened(&mut self, file: &Arc<File>) {
-        self.held.push(Arc::downgrade(file));
+    fn opened<T: Send + Sync + 'static>(&mut self, file: &Arc<T>) {
+        let file: Weak<Open> = Arc::downgrade(file) as _;
+        self.held.push(file);
         self.settle();
     }
 }
@@ -76,7 +83,7 @@ impl Drop for OpenFiles {
     }
 }
 
-/// Puts a function that counts in the place of the only one that opens files.
+/// Puts functions that count in the place of those that open files and read directories.
 ///
 /// # Errors
 /// None in practice: the names do not depend on input.
@@ -90,17 +97,21 @@ pub(crate) fn count(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     );
     type Answer = (Result<Resource<Descriptor>, ErrorCode>,);
     linker.allow_shadowing(true);
-    linker.instance(TYPES)?.func_wrap_async(
-        "[method]descriptor.open-at",
-        |mut store: StoreContextMut<'_, State>, params: Params| {
-            Box::new(async move {
-                let answer: wasmtime::Result<Answer> = open(store.data_mut(), params).await;
-                answer
-            })
-        },
-    )?;
+    let types = linker.instance(TYPES);
+    let replaced = types.and_then(|mut types| {
+        types.func_wrap_async(
+            "[method]descriptor.open-at",
+            |mut store: StoreContextMut<'_, State>, params: Params| {
+                Box::new(async move {
+                    let answer: wasmtime::Result<Answer> = open(store.data_mut(), params).await;
+                    answer
+                })
+            },
+        )?;
+        listing::link(&mut types)
+    });
     linker.allow_shadowing(false);
-    return Ok(());
+    return replaced;
 
     async fn open(state: &mut State, params: Params) -> wasmtime::Result<Answer> {
         let (at, path_flags, path, open_flags, flags) = params;

@@ -70,8 +70,9 @@ impl Grants {
         let mut access = Access::default();
         let mut refusals = Vec::new();
         for need in needs {
-            match self.decide(plugin, need) {
-                Ok(given) => access.add(given),
+            let given = self.decide(plugin, need);
+            match given.and_then(|given| access.add(given)) {
+                Ok(()) => {}
                 Err(why) => refusals.push(Refusal {
                     need: need.clone(),
                     why,

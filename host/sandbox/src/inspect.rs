@@ -13,6 +13,10 @@ use crate::linker;
 use crate::load_error::LoadError;
 use crate::text;
 
+mod counts;
+
+use counts::{Counts, TooMany};
+
 /// Our package in the names of imports and exports.
 const PACKAGE: &str = "rocketmq:connect/";
 
@@ -34,6 +38,8 @@ struct Names {
     imports: Vec<String>,
     /// Exported instances; other exports do not matter.
     exports: Vec<String>,
+    /// What a module inside has too much of; nothing was read beyond it.
+    too_many: Option<TooMany>,
 }
 
 /// Looks at `bytes`.
@@ -64,6 +70,14 @@ pub(crate) fn inspect(file: &Arc<str>, bytes: &[u8], limit: u64) -> Result<Inspe
     };
     // Its text may hold names from the file.
     let names = names(bytes).map_err(|error| malformed(text::reason(&error.to_string())))?;
+    if let Some(TooMany { what, count, most }) = names.too_many {
+        return Err(LoadError::TooMany {
+            file: file(),
+            what,
+            count,
+            most,
+        });
+    }
     if names.imports.len().max(names.exports.len()) > NAMES {
         let reason = format!("it has more than {NAMES} imports or exports");
         return Err(malformed(reason));
@@ -73,12 +87,18 @@ pub(crate) fn inspect(file: &Arc<str>, bytes: &[u8], limit: u64) -> Result<Inspe
     Ok(Inspected { role, stubs })
 }
 
-/// Reads the names at the top level, stepping over nested modules and components.
+/// Reads the names at the top level. In nested modules it only counts, and steps over the rest.
 fn names(bytes: &[u8]) -> wasmparser::Result<Names> {
     let mut names = Names::default();
+    let mut counts = Counts::default();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload? {
+        let payload = payload?;
+        names.too_many = counts.see(&payload)?;
+        if names.too_many.is_some() {
+            break;
+        }
+        match payload {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {
@@ -340,6 +360,60 @@ mod tests {
             error.to_string().contains("more than 4096 imports"),
             "{error}"
         );
+    }
+
+    /// A component that has `parts` beside what makes it a source.
+    fn with_parts(parts: &str) -> Vec<u8> {
+        let text = format!(
+            "(component (instance $empty) (export \"{CONNECTOR}\" (instance $empty))
+                (export \"{SOURCE}\" (instance $empty)) {parts})"
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    /// Each instance would keep them where no limit of a running instance counts.
+    #[test]
+    fn a_module_with_too_much_of_something_is_refused_however_deep_it_is() {
+        let globals = |count| "(global i32 (i32.const 0))".repeat(count);
+        let imports = |count| -> String {
+            (0..count)
+                .map(|at| format!("(import \"m\" \"{at}\" (func))"))
+                .collect()
+        };
+        let elements = |count| format!("(func) (elem declare func {})", "0 ".repeat(count));
+        let expressions = |count| {
+            let items = "(ref.func 0)".repeat(count);
+            format!("(func (export \"f\")) (elem declare funcref {items})")
+        };
+        let within = [
+            globals(10_000),
+            imports(10_000),
+            elements(100_000),
+            expressions(99_999),
+        ];
+        let both: String = within
+            .iter()
+            .map(|module| format!("(core module {module})"))
+            .collect();
+        look(&with_parts(&both)).unwrap();
+        for (module, words) in [
+            (globals(10_001), "10001 globals, the most is 10000"),
+            (imports(10_001), "10001 imports, the most is 10000"),
+            (
+                elements(100_001),
+                "100001 exports and elements of tables, the most is 100000",
+            ),
+            (
+                expressions(100_000),
+                "100001 exports and elements of tables, the most is 100000",
+            ),
+        ] {
+            let deep = format!("(core module) (component (core module {module}))");
+            let error = look(&with_parts(&deep)).unwrap_err();
+            assert!(matches!(error, LoadError::TooMany { .. }), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("x.wasm") && text.contains(words), "{text}");
+        }
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod stdio;
 mod text;
 mod ticker;
 mod transform;
+mod turn;
 
 use std::fmt;
 

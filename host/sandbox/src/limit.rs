@@ -95,6 +95,8 @@ limits! {
     RandomBytes, "random-bytes", 1..=1 << 30, random_bytes;
     /// Connections and sockets.
     Connections, "connections", 0..=65_536, egress.connections;
+    /// Look-ups of names.
+    LookUps, "look-ups", 0..=64, egress.look_ups;
     /// Time for a connection to come about.
     Connect, "connect-ms", 1..=HOUR, egress.connect;
     /// Time to the beginning of a response.

@@ -29,7 +29,8 @@ pub struct Limits {
     /// Handles the guest may hold on resources, and entries behind them on the worker's side, of
     /// which some handles have two. Default 10 000.
     pub handles: u32,
-    /// Time on a processor that one call may take, counted in ticks of the epoch. Default 10 s.
+    /// Time on a processor that one call may take, as the clock of its thread shows it. Looked at with
+    /// each tick of the epoch, so a call is stopped up to a tick later. Default 10 s.
     pub call_cpu: Duration,
     /// Percent of one core, on average over a second. A guest that is over it is held back while
     /// others want the core. Default 50; 100 never holds one back.
@@ -41,9 +42,11 @@ pub struct Limits {
     pub hostcall_bytes: Option<u64>,
     /// Lines that go to the log per second; more are counted and dropped. Default 1 000.
     pub log_lines_per_second: u32,
-    /// Bytes of those lines per second, of each at most the 4 096 that are logged. Default 1 MiB.
+    /// Bytes of those lines per second as they are written: cut, control characters escaped. Default
+    /// 1 MiB.
     pub log_bytes_per_second: u32,
-    /// Files and directories that are open at a time, granted ones not counted. Default 256.
+    /// Files and directories that are open at a time, and directories that are being read. Granted ones
+    /// do not count for being there. Default 256.
     pub open_files: u32,
     /// Records the task may have taken on and not be done with. Kept by whoever moves the records,
     /// not by the sandbox. Default 100 000.
@@ -147,6 +150,8 @@ impl Quota {
     fn grow(&mut self, current: usize, desired: usize) -> Result<u64, Refused> {
         let more = desired.saturating_sub(current) as u64;
         let asked = self.used.saturating_add(more);
+        // Should a refused growth be told as a failed one too, nothing of an earlier one is taken back.
+        self.last = 0;
         if asked > self.most {
             return Err(Refused {
                 limit: self.limit,
@@ -219,6 +224,7 @@ impl ResourceLimiter for Limiter {
     ) -> wasmtime::Result<bool> {
         // Beyond the memory's own maximum wasmtime refuses by itself; that is no breach of ours.
         if maximum.is_some_and(|maximum| desired > maximum) {
+            self.memory.last = 0;
             return Ok(false);
         }
         match self.memory.grow(current, desired) {
@@ -245,6 +251,7 @@ impl ResourceLimiter for Limiter {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
+            self.elements.last = 0;
             return Ok(false);
         }
         if let Err(refused) = self.elements.grow(current, desired) {
@@ -329,6 +336,31 @@ mod tests {
             .unwrap();
         assert_eq!(limiter.memory_bytes(), 0);
         assert_eq!(meter.read().memory_bytes, 0);
+    }
+
+    /// Else a guest could make room by being refused.
+    #[test]
+    fn a_growth_that_was_refused_takes_nothing_back() {
+        let limits = Limits {
+            memory_bytes: 2 << 16,
+            table_elements: 10,
+            ..Limits::default()
+        };
+        let mut limiter = Limiter::new(&limits, Meter::default());
+        assert!(limiter.memory_growing(0, 1 << 16, None).unwrap());
+        assert!(!limiter.memory_growing(1 << 16, 3 << 16, None).unwrap());
+        let failed = || wasmtime::Error::msg("no memory");
+        limiter.memory_grow_failed(failed()).unwrap();
+        assert_eq!(limiter.memory_bytes(), 1 << 16);
+        assert!(limiter.memory_growing(1 << 16, 2 << 16, None).unwrap());
+        let beyond = Some(2 << 16);
+        assert!(!limiter.memory_growing(2 << 16, 3 << 16, beyond).unwrap());
+        limiter.memory_grow_failed(failed()).unwrap();
+        assert_eq!(limiter.memory_bytes(), 2 << 16);
+        assert!(limiter.table_growing(0, 10, None).unwrap());
+        assert!(!limiter.table_growing(10, 20, Some(15)).unwrap());
+        limiter.table_grow_failed(failed()).unwrap();
+        assert!(!limiter.table_growing(0, 1, None).unwrap());
     }
 
     #[test]

@@ -54,6 +54,10 @@ const WASI: &[&str] = &[
     "wasi:http/outgoing-handler",
 ];
 
+/// Most items that the imports of a component have together which is not offered one of them; all
+/// that is offered has some hundreds.
+const ITEMS: usize = 10_000;
+
 /// Whether this import is of WASI 0.2 and linked.
 pub(crate) fn offers_wasi(import: &str) -> bool {
     import
@@ -107,7 +111,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 /// Puts a trap that names itself in the place of every function of the interfaces `names`.
 ///
 /// # Errors
-/// An interface that holds something else than functions, types and resources.
+/// An interface that holds something else than functions, types and resources, or imports with so many
+/// items that telling them apart would hold up the worker.
 pub(crate) fn stub(
     linker: &mut Linker<State>,
     component: &Component,
@@ -115,6 +120,16 @@ pub(crate) fn stub(
 ) -> wasmtime::Result<()> {
     let engine = component.engine().clone();
     let component_type = component.component_type();
+    let items = component_type
+        .imports(&engine)
+        .map(|(_, import)| match import.ty {
+            ComponentItem::ComponentInstance(instance) => instance.exports(&engine).count(),
+            _ => 1,
+        });
+    let items = items.fold(0, usize::saturating_add);
+    if items > ITEMS {
+        bail!("its imports have {items} items, the most is {ITEMS}");
+    }
     // Resources met so far, in order: one that comes again is another name for the same, and what
     // it was linked with before holds.
     let mut met: Vec<ResourceType> = Vec::new();
@@ -177,6 +192,24 @@ mod tests {
             (func (export "run") call $touch))
         (core instance $i (instantiate $m (with "net" (instance (export "touch" (func $lowered))))))
         (func (export "run") (canon lift (core func $i "run"))))"#;
+
+    #[test]
+    fn imports_without_end_are_not_gone_through() {
+        let engine = Engine::new(&engine_config()).unwrap();
+        let import = "wasi:net/network@0.2.0";
+        let stubbed = |items: usize| {
+            let items: String = (0..items)
+                .map(|at| format!("(export \"r{at}\" (type (sub resource)))"))
+                .collect();
+            let text = format!("(component (import \"{import}\" (instance {items})))");
+            let component = Component::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+            let mut linker = linker(&engine).unwrap();
+            stub(&mut linker, &component, &[import.to_owned()])
+        };
+        stubbed(1_000).unwrap();
+        let error = stubbed(ITEMS + 1).unwrap_err().to_string();
+        assert_eq!(error, "its imports have 10001 items, the most is 10000");
+    }
 
     #[tokio::test]
     async fn what_is_not_offered_is_a_trap_that_names_itself() {

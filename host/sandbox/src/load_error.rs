@@ -52,6 +52,19 @@ pub enum LoadError {
         /// What could not be read, and where.
         reason: String,
     },
+    /// A module inside the component has more of something than it may, which each of its instances
+    /// would keep outside of its memory.
+    #[error("`{file}` has a core module with {count} {what}, the most is {most}")]
+    TooMany {
+        /// The file.
+        file: Arc<str>,
+        /// Of what.
+        what: &'static str,
+        /// How many, as far as was counted.
+        count: u64,
+        /// How many there may be.
+        most: u64,
+    },
     /// The component is of another version of the interface.
     #[error("`{file}` has `{found}`, but this worker speaks {supported} of `rocketmq:connect`")]
     Version {

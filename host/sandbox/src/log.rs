@@ -75,8 +75,7 @@ impl PluginLog {
 
     /// Writes one line. `origin` is `log`, `stdout` or `stderr`.
     pub(crate) fn write(&self, level: Level, origin: &'static str, line: &str) {
-        let bytes = line.len().min(LINE_BYTES);
-        let passed = {
+        let (written, passed) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if origin == "stderr" {
                 state.remember(line);
@@ -85,27 +84,26 @@ impl PluginLog {
             if !level.is_seen() {
                 return;
             }
-            state.gate.pass(Instant::now(), bytes)
+            // Counted is what is written: escapes make a line many times as long as the guest's.
+            let written = text::plain(&text::cut(line, LINE_BYTES));
+            let passed = state.gate.pass(Instant::now(), written.len());
+            (written, passed)
         };
+        let bytes = written.len() as u64;
         match passed {
             Ok(dropped) => {
-                self.meter.logged(bytes as u64);
+                self.meter.logged(bytes);
                 self.report(&dropped);
             }
             Err(held) => {
-                self.meter.dropped(bytes as u64);
+                self.meter.dropped(bytes);
                 if held.first {
                     self.meter.breach(held.limit);
                 }
                 return;
             }
         }
-        emit(
-            &self.who,
-            level,
-            origin,
-            &text::plain(&text::cut(line, LINE_BYTES)),
-        );
+        emit(&self.who, level, origin, &written);
     }
 
     /// Forgets what was printed: a new call begins.
@@ -200,6 +198,47 @@ fn emit(who: &Who, level: Level, origin: &'static str, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Listens to everything and keeps nothing.
+    struct Listener;
+
+    impl tracing::Subscriber for Listener {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {}
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn bytes_are_counted_as_they_are_written() {
+        let who = Who {
+            plugin: "p".into(),
+            connector: "c".into(),
+            task: 0,
+        };
+        let meter = Meter::default();
+        let limits = Limits {
+            log_bytes_per_second: 1_000,
+            ..Limits::default()
+        };
+        let log = PluginLog::new(who, &limits, meter.clone());
+        tracing::subscriber::with_default(Listener, || {
+            log.write(Level::Warn, "log", &"\u{7}".repeat(150));
+            let usage = meter.read();
+            assert_eq!((usage.log_lines, usage.log_bytes), (1, 150 * 5));
+            log.write(Level::Warn, "log", &"\u{7}".repeat(150));
+        });
+        let usage = meter.read();
+        assert_eq!((usage.log_lines_dropped, usage.log_bytes_dropped), (1, 750));
+        assert_eq!(usage.breaches, [(Limit::LogBytes, 1)]);
+    }
 
     #[test]
     fn the_last_words_are_bounded_and_of_the_present_call() {

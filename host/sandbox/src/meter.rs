@@ -62,7 +62,8 @@ pub struct Usage {
     pub log_bytes_dropped: u64,
     /// Connections made to the outside.
     pub connections: u64,
-    /// Times that the network was refused, for want of a grant or by a limit.
+    /// Times that the network was refused for want of a grant. What a limit refused is among the
+    /// breaches.
     pub refused: u64,
     /// How often each limit was reached; those that never were are left out.
     pub breaches: Vec<(Limit, u64)>,

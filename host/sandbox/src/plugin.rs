@@ -39,6 +39,7 @@ struct Inner {
     description: Description,
     /// The name, for errors and logs; the file's until the plugin has said its own.
     name: Arc<str>,
+    asked: Meter,
 }
 
 /// Where a plugin's exports are.
@@ -111,6 +112,7 @@ impl Plugin {
                 roles,
                 description,
                 name: file,
+                asked: Meter::default(),
             }),
         }
     }
@@ -139,6 +141,12 @@ impl Plugin {
     /// What it says of itself.
     pub fn description(&self) -> &Description {
         &self.inner.description
+    }
+
+    /// Counts what the instances use that are only asked about the plugin and its settings, all of them
+    /// together: none of them has a task. Like the instances of a task they have one share of a core.
+    pub fn asked(&self) -> &Meter {
+        &self.inner.asked
     }
 
     /// Bytes that may come out of one call where the limits name none.
@@ -230,7 +238,7 @@ impl Plugin {
             limits,
             access,
             context: Context::Nobody,
-            meter: Meter::default(),
+            meter: self.asked().clone(),
         };
         let roles = &self.inner.roles;
         let load = |store: &mut Store<State>, at: &Instance| {

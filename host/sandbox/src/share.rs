@@ -3,28 +3,25 @@
 //! turns only in time that nobody else wants ([`Spare`]), or once its average is below the share
 //! again. Must never keep a guest from its share, nor count waiting as the guest's own time.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Sleep;
 
 use crate::limit::Limit;
 use crate::meter::Meter;
 use crate::spare::{Place, Spare};
 use crate::ticker::Ticker;
+use crate::turn::{self, Spent};
 
 /// The time over which the average is taken.
 const WINDOW: Duration = Duration::from_secs(1);
 /// What a guest may run on a turn in spare time, and what it must have saved up before it runs on
 /// its own account again.
 const SLICE: Duration = Duration::from_millis(1);
-/// A turn this short is not worth a look at the thread's own clock, which costs a system call.
-const SHORT: Duration = Duration::from_micros(100);
 /// A share of a whole core cannot be exceeded by a guest, which has one thread.
 const WHOLE: u32 = 100;
 
@@ -38,6 +35,7 @@ pub(crate) struct Share {
     percent: u32,
     spare: Arc<Spare>,
     meter: Meter,
+    spent: Spent,
     waiting: Option<Waiting>,
     /// Until when the last turn in spare time lasts.
     spared: Option<Instant>,
@@ -61,11 +59,17 @@ impl Share {
             percent,
             spare,
             meter,
+            spent: Spent::default(),
             waiting: None,
             spared: None,
             held: Duration::ZERO,
             last: None,
         }
+    }
+
+    /// What the turns of the present call took.
+    pub(crate) fn spent(&self) -> Spent {
+        self.spent.clone()
     }
 
     /// Runs a call to its end, turn by turn; at most for `wall`.
@@ -157,33 +161,15 @@ impl Share {
     }
 
     fn counted<R>(&self, turn: impl FnOnce() -> R) -> R {
-        let begun = Instant::now();
-        let result = turn();
-        let ended = Instant::now();
-        let time = processor_time(ended.duration_since(begun));
+        let (result, time) = turn::take(turn);
+        self.spent.add(time);
         self.meter.ran(time);
         if self.percent < WHOLE {
             let account = self.meter.account();
-            account.with(self.percent, ended, |credit| credit.spend(time));
+            account.with(self.percent, Instant::now(), |credit| credit.spend(time));
         }
         result
     }
-}
-
-/// How much of a turn was spent on a processor. On a busy machine a thread loses its core in the
-/// middle of a turn, and that is not the guest's time. The thread's own clock is read after long
-/// turns only; what it shows includes the short ones since, and never counts as more than the turn.
-fn processor_time(turn: Duration) -> Duration {
-    thread_local! {
-        static SEEN: Cell<Duration> = const { Cell::new(Duration::ZERO) };
-    }
-    if turn < SHORT {
-        return turn;
-    }
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
-    let now = seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default());
-    turn.min(now.saturating_sub(SEEN.replace(now)))
 }
 
 /// What a task's instances may spend; full before there was one.
@@ -336,18 +322,5 @@ mod tests {
         let stuck = share.run(&ticker, wall, std::future::pending::<()>()).await;
         assert_eq!(stuck.unwrap_err(), Overdue);
         assert!(begun.elapsed() >= wall && meter.read().held == Duration::ZERO);
-    }
-
-    #[test]
-    fn the_time_of_a_turn_is_what_its_thread_computed() {
-        let begun = Instant::now();
-        while begun.elapsed() < 50 * MS {
-            std::thread::park_timeout(50 * MS);
-        }
-        assert!(processor_time(begun.elapsed()) < 40 * MS);
-        let begun = Instant::now();
-        while begun.elapsed() < 50 * MS {}
-        let turn = begun.elapsed();
-        assert!((1..=turn.as_millis()).contains(&processor_time(turn).as_millis()));
     }
 }

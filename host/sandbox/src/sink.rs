@@ -130,7 +130,7 @@ impl SinkInstance {
             .await?;
         self.progress.given(batch);
         let records = batch.records();
-        rejected(refused, records).map_err(|reason| self.guest.answer(CALL, reason))
+        rejected(refused, records).map_err(|reason| self.guest.answer(CALL, &reason))
     }
 
     /// Makes everything durable that was put.
@@ -158,7 +158,7 @@ impl SinkInstance {
             late.iter()
                 .try_for_each(|one| self.progress.had(&one.queue, one.offset))
         });
-        checked.map_err(|reason| self.guest.answer(CALL, reason))?;
+        checked.map_err(|reason| self.guest.answer(CALL, &reason))?;
         Ok(Flushed {
             upto,
             rejected: late,
@@ -215,7 +215,7 @@ impl SinkInstance {
         };
         self.progress
             .start(asked, &starts)
-            .map_err(|reason| self.guest.answer(call, reason))?;
+            .map_err(|reason| self.guest.answer(call, &reason))?;
         self.settle();
         Ok(starts)
     }

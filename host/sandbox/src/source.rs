@@ -81,7 +81,7 @@ impl SourceInstance {
             })
             .await?;
         let points = v0_1::own_points(polled.points);
-        check(&points, &polled.forget).map_err(|reason| self.guest.answer(CALL, reason))?;
+        check(&points, &polled.forget).map_err(|reason| self.guest.answer(CALL, &reason))?;
         let batch = Batch::check(polled.batch.into(), Origin::Source, &self.batch)
             .map_err(|source| self.guest.bad_batch(CALL, source))?;
         Ok(Polled {

@@ -15,13 +15,14 @@ use crate::limits::{Limiter, Limits};
 use crate::log::{PluginLog, Who};
 use crate::meter::Meter;
 use crate::stdio::Lines;
+use crate::turn::Budget;
 
 /// Data of one store.
 pub(crate) struct State {
     wasi: WasiCtx,
     pub(crate) table: ResourceTable,
     pub(crate) limiter: Limiter,
-    pub(crate) slices: Slices,
+    pub(crate) budget: Budget,
     pub(crate) files: OpenFiles,
     pub(crate) log: Arc<PluginLog>,
     pub(crate) meter: Meter,
@@ -29,31 +30,7 @@ pub(crate) struct State {
     pub(crate) gate: Arc<Gate>,
     pub(crate) open_sockets: Sockets,
     http: WasiHttpCtx,
-    hooks: Hooks,
-}
-
-/// Processor time of the present call, in ticks during which the guest was running.
-#[derive(Debug, Default)]
-pub(crate) struct Slices {
-    used: u64,
-    budget: u64,
-}
-
-impl Slices {
-    /// A new call begins.
-    pub(crate) fn begin(&mut self, budget: u64) {
-        *self = Self { used: 0, budget };
-    }
-
-    /// One more tick; false once the budget is used up.
-    pub(crate) fn spend(&mut self) -> bool {
-        self.used = self.used.saturating_add(1);
-        !self.spent()
-    }
-
-    pub(crate) fn spent(&self) -> bool {
-        self.used > self.budget
-    }
+    pub(crate) hooks: Hooks,
 }
 
 impl State {
@@ -94,7 +71,7 @@ impl State {
             access.network(),
             &limits.egress,
             &log,
-            meter.egress(),
+            meter.clone(),
         ));
         let check = Arc::clone(&gate);
         wasi.allow_tcp(true)
@@ -110,15 +87,15 @@ impl State {
             wasi: wasi.build(),
             table,
             limiter: Limiter::new(limits, meter.clone()),
-            slices: Slices::default(),
+            budget: Budget::default(),
             files: OpenFiles::new(limits.open_files, meter.clone()),
             log,
             meter,
             context,
-            hooks: Hooks(Arc::clone(&gate)),
+            hooks: Hooks::new(&gate),
             gate,
             open_sockets: Sockets::default(),
-            http: WasiHttpCtx::new(),
+            http: Hooks::context(),
         })
     }
 }
@@ -211,15 +188,5 @@ mod tests {
             .unwrap();
         assert_eq!(run.call_async(&mut store, ()).await.unwrap(), (0,));
         assert!(std::env::vars_os().count() > 0 && std::env::args_os().count() > 0);
-    }
-
-    #[test]
-    fn a_budget_is_used_up_by_the_tick_after_its_last() {
-        let mut slices = Slices::default();
-        slices.begin(2);
-        assert!(slices.spend() && slices.spend());
-        assert!(!slices.spend() && slices.spent());
-        slices.begin(2);
-        assert!(!slices.spent());
     }
 }

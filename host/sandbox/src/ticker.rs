@@ -17,7 +17,6 @@ const LINGER: u32 = 64;
 #[derive(Debug)]
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
-    tick: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -46,12 +45,7 @@ impl Ticker {
         // Set once, here; until then a wake-up is not lost, since the thread starts awake and the
         // caller cannot have entered a guest yet.
         shared.thread.get_or_init(|| thread.thread().clone());
-        Ok(Self { shared, tick })
-    }
-
-    /// Length of one tick.
-    pub(crate) fn tick(&self) -> Duration {
-        self.tick
+        Ok(Self { shared })
     }
 
     /// Keeps the epoch moving until the answer is dropped.

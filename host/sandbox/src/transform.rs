@@ -60,8 +60,8 @@ impl TransformInstance {
                 exports.call_apply(store, lent.batch()).await
             })
             .await?;
-        let rejected =
-            rejected(applied.rejected, inputs).map_err(|reason| self.guest.answer(CALL, reason))?;
+        let rejected = rejected(applied.rejected, inputs)
+            .map_err(|reason| self.guest.answer(CALL, &reason))?;
         let origin = Origin::Transform {
             inputs: u32::try_from(inputs).unwrap_or(u32::MAX),
         };
@@ -78,7 +78,7 @@ impl TransformInstance {
                 "record {} is rejected and has an output too",
                 record.origin()
             );
-            return Err(self.guest.answer(CALL, reason));
+            return Err(self.guest.answer(CALL, &reason));
         }
         Ok(Applied { batch, rejected })
     }

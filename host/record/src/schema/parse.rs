@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Field, Kind, Schema, SchemaError, Shape};
 
+/// Most characters that are kept of what the JSON parser says, which repeats names of the document.
+const MESSAGE_CHARS: usize = 512;
+
 /// A shape as the JSON converter writes it. Members that are not known are skipped; one that occurs twice is an error.
 #[derive(serde::Deserialize)]
 #[serde(expecting = "a schema as an object with \"type\"")]
@@ -33,7 +36,7 @@ pub(super) fn shape(document: &str) -> Result<Shape, SchemaError> {
     }
     // The parser refuses to go deeper than 128, so neither it nor what follows can exhaust the stack.
     let document = serde_json::from_str(document).map_err(|error| SchemaError::Json {
-        message: error.to_string(),
+        message: shown(&error.to_string(), MESSAGE_CHARS),
     })?;
     convert(document, &mut Path(Vec::new()))
 }
@@ -126,11 +129,23 @@ fn fields(documents: Vec<Document>, path: &mut Path) -> Result<Vec<Field>, Schem
     Ok(fields)
 }
 
-/// Names in messages are for people; a hostile one must not fill the log.
+/// Names in messages are for people; a hostile one must not fill the log, nor steer what shows it.
 fn shorten(name: &str) -> String {
-    const MOST: usize = 64;
-    match name.char_indices().nth(MOST) {
-        None => name.to_owned(),
-        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+    shown(name, 64)
+}
+
+/// At most so many characters of `text`, control characters escaped.
+fn shown(text: &str, most: usize) -> String {
+    let mut shown = String::new();
+    let mut all = text.chars();
+    for character in all.by_ref().take(most) {
+        match character {
+            control if control.is_control() => shown.extend(control.escape_unicode()),
+            other => shown.push(other),
+        }
     }
+    if all.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }

@@ -144,6 +144,18 @@ fn what_is_wrong_is_told_with_its_place() {
     );
     let long = twice.replace("\"a\"", &format!("\"{}\"", "ü".repeat(1_000)));
     assert!(refused(&long).len() < 250, "a long name is shortened");
+    let forged = refused(&twice.replace("\"a\"", r#""a\nb\u001b""#));
+    assert!(
+        forged.ends_with("two fields \"a\\u{a}b\\u{1b}\""),
+        "{forged}"
+    );
+    for kind in [r"a\n\u001b[2J".to_owned(), "k".repeat(60_000)] {
+        let text = refused(&format!("{{\"type\":\"{kind}\"}}"));
+        assert!(
+            text.len() < 700 && !text.contains(char::is_control),
+            "{text}"
+        );
+    }
 }
 
 #[test]

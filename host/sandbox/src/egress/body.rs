@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -12,7 +11,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::{Gate, Refused};
+use super::Gate;
+use super::exchange::Within;
+use crate::limit::Limit;
 
 /// What a body may have left of its limit after this frame.
 fn less(left: u64, frame: &Frame<Bytes>) -> Option<u64> {
@@ -61,8 +62,8 @@ impl Body for Outgoing {
             }
             None => {
                 let limit = self.gate.limits.request_bytes;
-                let why = format!("its request is longer than {limit} bytes, `request-bytes`");
-                self.gate.refuse(Refused::Limit, &self.target, &why);
+                let why = format!("its request is longer than {limit} bytes");
+                self.gate.breach(Limit::RequestBytes, &self.target, &why);
                 Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(limit)))))
             }
         }
@@ -93,7 +94,7 @@ pub(super) struct Arriving {
     /// When the request must be over.
     end: Pin<Box<Sleep>>,
     deadline: Instant,
-    between: Duration,
+    between: Within,
     /// Runs while the guest waits for the next part.
     idle: Option<Pin<Box<Sleep>>>,
 }
@@ -104,7 +105,7 @@ impl Arriving {
         gate: Arc<Gate>,
         target: String,
         deadline: Instant,
-        between: Duration,
+        between: Within,
     ) -> Self {
         Self {
             inner,
@@ -118,9 +119,8 @@ impl Arriving {
         }
     }
 
-    fn late(&self, key: &str) {
-        let why = format!("its response took longer than `{key}`");
-        self.gate.refuse(Refused::Limit, &self.target, &why);
+    fn late(&self, limit: Option<Limit>) {
+        self.gate.late(&self.target, limit);
     }
 }
 
@@ -133,16 +133,18 @@ impl Body for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.end.as_mut().poll(cx).is_ready() {
-            self.late("request-wall-ms");
+            self.late(Some(Limit::RequestWall));
             return Poll::Ready(Some(Err(Error::HttpResponseTimeout)));
         }
         let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 let between = self.between;
-                let idle = self.idle.get_or_insert_with(|| Box::pin(sleep(between)));
+                let idle = self
+                    .idle
+                    .get_or_insert_with(|| Box::pin(sleep(between.time)));
                 ready!(idle.as_mut().poll(cx));
-                self.late("between-bytes-ms");
+                self.late(between.limit);
                 return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
             }
         };
@@ -155,15 +157,14 @@ impl Body for Arriving {
                 }
                 None => {
                     let limit = self.gate.limits.response_bytes;
-                    let why =
-                        format!("its response is longer than {limit} bytes, `response-bytes`");
-                    self.gate.refuse(Refused::Limit, &self.target, &why);
+                    let why = format!("its response is longer than {limit} bytes");
+                    self.gate.breach(Limit::ResponseBytes, &self.target, &why);
                     Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(limit)))))
                 }
             },
             // The connection was cut because its time was over.
             Some(Err(_)) if Instant::now() >= self.deadline => {
-                self.late("request-wall-ms");
+                self.late(Some(Limit::RequestWall));
                 Poll::Ready(Some(Err(Error::HttpResponseTimeout)))
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why something was refused, for counting.
+/// What was refused for want of a grant, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Request,
@@ -11,8 +11,6 @@ pub(crate) enum Refused {
     LookUp,
     /// Binding, listening, datagrams: never granted.
     Never,
-    /// Granted, but over a limit: connections at once, time, size.
-    Limit,
 }
 
 /// Counts of one or more instances, from their beginning. Only ever grow.
@@ -46,18 +44,17 @@ pub struct Counted {
     pub refused_look_ups: u64,
     /// What no grant allows: binding, listening, datagrams.
     pub refused_never: u64,
-    /// What broke a limit: connections at once, time or size of a request.
+    /// What was granted and broke a limit: connections at once, time or size of a request.
     pub refused_limits: u64,
 }
 
 impl Counted {
-    /// All refusals.
+    /// All that was refused for want of a grant.
     pub fn refused(&self) -> u64 {
         self.refused_requests
             + self.refused_connections
             + self.refused_look_ups
             + self.refused_never
-            + self.refused_limits
     }
 }
 
@@ -85,6 +82,10 @@ impl Counters {
         add(&self.connections);
     }
 
+    pub(crate) fn limited(&self) {
+        add(&self.refused_limits);
+    }
+
     pub(crate) fn look_up(&self) {
         add(&self.look_ups);
     }
@@ -95,7 +96,6 @@ impl Counters {
             Refused::Connection => &self.refused_connections,
             Refused::LookUp => &self.refused_look_ups,
             Refused::Never => &self.refused_never,
-            Refused::Limit => &self.refused_limits,
         });
     }
 }

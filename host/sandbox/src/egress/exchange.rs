@@ -21,10 +21,31 @@ use super::http::on_the_wire;
 use super::target::Destination;
 use super::tls::NO_AUTHORITIES;
 use super::{Gate, NoAddress, Refused};
+use crate::limit::Limit;
 use crate::log::Level;
 
 /// Longest head of a response, in bytes.
 const HEAD_BYTES: usize = 128 << 10;
+
+/// How long something may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Within {
+    pub(super) time: Duration,
+    /// None where the guest asked for less than the limit is.
+    pub(super) limit: Option<Limit>,
+}
+
+impl Within {
+    fn of(limit: Limit, most: Duration, asked: Option<Duration>) -> Self {
+        match asked.filter(|asked| *asked < most) {
+            Some(time) => Self { time, limit: None },
+            None => Self {
+                time: most,
+                limit: Some(limit),
+            },
+        }
+    }
+}
 
 /// What moves a connection's bytes; the connection ends when it is dropped.
 pub(super) type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
@@ -40,31 +61,40 @@ impl Gate {
         options: RequestOptions,
         deadline: Instant,
     ) -> Result<(Response<WasiBody>, Option<Connection>), Error> {
-        let shorter = |limit: Duration, asked: Option<Duration>| asked.unwrap_or(limit).min(limit);
-        let connect = shorter(self.limits.connect, options.connect_timeout);
-        let connecting = self.connect(destination, connect);
-        let (mut sender, connection) = match timeout(connect, connecting).await {
-            Ok(connected) => connected?,
-            Err(_) => return Err(self.late(target, "connect-ms", Error::ConnectionTimeout)),
+        let connect = Within::of(Limit::Connect, self.limits.connect, options.connect_timeout);
+        let connecting = self.connect(destination, connect.time);
+        let Ok(connected) = timeout(connect.time, connecting).await else {
+            self.late(target, connect.limit);
+            return Err(Error::ConnectionTimeout);
         };
+        let (mut sender, connection) = connected?;
         let sent = Arc::new(Notify::new());
         let (mut parts, body) = request.into_parts();
         parts.uri = on_the_wire(&parts.uri)?;
         let body = Outgoing::new(body, Arc::clone(self), target.to_owned(), Arc::clone(&sent));
         self.counters.request();
         let response = sender.send_request(Request::from_parts(parts, body));
-        let first_byte = shorter(self.limits.first_byte, options.first_byte_timeout);
+        let first_byte = Within::of(
+            Limit::FirstByte,
+            self.limits.first_byte,
+            options.first_byte_timeout,
+        );
         let silence = async {
             sent.notified().await;
-            sleep(first_byte).await;
+            sleep(first_byte.time).await;
         };
         let (response, connection) = tokio::select! {
             answered = drive(response, connection) => answered?,
             () = silence => {
-                return Err(self.late(target, "first-byte-ms", Error::ConnectionReadTimeout));
+                self.late(target, first_byte.limit);
+                return Err(Error::ConnectionReadTimeout);
             }
         };
-        let between = shorter(self.limits.between_bytes, options.between_bytes_timeout);
+        let between = Within::of(
+            Limit::BetweenBytes,
+            self.limits.between_bytes,
+            options.between_bytes_timeout,
+        );
         let response = response.map(|body| {
             let gate = Arc::clone(self);
             Arriving::new(body, gate, target.to_owned(), deadline, between).boxed_unsync()

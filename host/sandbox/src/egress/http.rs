@@ -14,12 +14,17 @@ use tokio_rustls::rustls;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
 use super::target::Destination;
 use super::tcp::VERSION;
 use super::{Gate, Refused};
+use crate::limit::Limit;
 use crate::state::State;
+
+mod messages;
+
+use messages::{CHUNK_BYTES, FIELDS_BYTES, Messages};
 
 /// More than any request takes; a limit without end must not overflow the clock.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
@@ -29,7 +34,26 @@ type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
 /// What wasmtime's implementation of `wasi:http` calls.
 #[derive(Debug)]
-pub(crate) struct Hooks(pub(crate) Arc<Gate>);
+pub(crate) struct Hooks {
+    gate: Arc<Gate>,
+    messages: Messages,
+}
+
+impl Hooks {
+    pub(crate) fn new(gate: &Arc<Gate>) -> Self {
+        Self {
+            gate: Arc::clone(gate),
+            messages: Messages::new(gate.limits.connections),
+        }
+    }
+
+    /// The part of the settings that wasmtime has elsewhere.
+    pub(crate) fn context() -> WasiHttpCtx {
+        let mut context = WasiHttpCtx::new();
+        context.set_field_size_limit(FIELDS_BYTES);
+        context
+    }
+}
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
@@ -38,8 +62,17 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _processed: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let gate = Arc::clone(&self.0);
+        let gate = Arc::clone(&self.gate);
         Box::new(async move { gate.send(request, options.unwrap_or_default()).await })
+    }
+
+    /// The smallest there is. What is buffered of a request that nobody sends stays there.
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        1
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
     }
 
     fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
@@ -121,8 +154,8 @@ impl Gate {
         }
         let limit = self.limits.request_bytes;
         if declared(&request).is_some_and(|length| length > limit) {
-            let why = format!("its request is longer than {limit} bytes, `request-bytes`");
-            self.refuse(Refused::Limit, &target, &why);
+            let why = format!("its request is longer than {limit} bytes");
+            self.breach(Limit::RequestBytes, &target, &why);
             return Err(Error::HttpRequestBodySize(Some(limit)));
         }
         let place = self
@@ -131,7 +164,8 @@ impl Gate {
         let deadline = Instant::now() + self.limits.request_wall.min(LONGEST);
         let exchange = self.exchange(&destination, &target, request, options, deadline);
         let Ok(exchanged) = timeout_at(deadline, exchange).await else {
-            return Err(self.late(&target, "request-wall-ms", Error::HttpResponseTimeout));
+            self.late(&target, Some(Limit::RequestWall));
+            return Err(Error::HttpResponseTimeout);
         };
         let (response, connection) = exchanged?;
         let rest = async move {
@@ -148,15 +182,16 @@ impl Gate {
         Ok((response, Box::new(rest)))
     }
 
-    pub(super) fn late(&self, target: &str, key: &str, error: Error) -> Error {
-        let why = format!("it took longer than `{key}`");
-        self.refuse(Refused::Limit, target, &why);
-        error
+    /// Something took too long; by no limit where the guest itself would not wait longer.
+    pub(super) fn late(&self, target: &str, limit: Option<Limit>) {
+        if let Some(limit) = limit {
+            self.breach(limit, target, "it took too long");
+        }
     }
 }
 
 /// Adds `wasi:http`. What failed in a body is told by our own function: the original looks for a type
-/// that its bodies never fail with.
+/// that its bodies never fail with. What a guest keeps is counted.
 pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     linker.allow_shadowing(true);
@@ -169,7 +204,8 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 let code = error.downcast_ref::<Error>().map(body_error);
                 Ok((code.or_else(|| error.downcast_ref::<ErrorCode>().cloned()),))
             },
-        )
+        )?;
+        messages::link(&mut types)
     });
     linker.allow_shadowing(false);
     replaced

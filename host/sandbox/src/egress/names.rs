@@ -16,6 +16,7 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 use super::target::{HostName, shown};
 use super::tcp::VERSION;
 use super::{Gate, Host, NoAddress, Refused};
+use crate::limit::Limit;
 use crate::state::State;
 
 type Found = Result<std::vec::IntoIter<IpAddr>, ErrorCode>;
@@ -84,7 +85,11 @@ impl Gate {
                 Ok(Ok(addresses)) => Ok(addresses.into_iter()),
                 Ok(Err(NoAddress::Refused)) => Err(ErrorCode::AccessDenied),
                 Ok(Err(NoAddress::Unknown)) => Err(ErrorCode::NameUnresolvable),
-                Ok(Err(NoAddress::Busy)) | Err(_) => Err(ErrorCode::TemporaryResolverFailure),
+                Ok(Err(NoAddress::Busy)) => Err(ErrorCode::TemporaryResolverFailure),
+                Err(_) => {
+                    gate.late(&shown, Some(Limit::Connect));
+                    Err(ErrorCode::TemporaryResolverFailure)
+                }
             }
         })))
     }

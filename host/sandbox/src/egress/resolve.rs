@@ -15,7 +15,12 @@ const LOOK_UPS: usize = 64;
 
 /// Looks names up.
 pub trait Resolver: fmt::Debug + Send + Sync {
-    /// The addresses of `name`, which is a host name in lower case.
+    /// The addresses of `name`, which is a host name in lower case. Lasts until nothing works on it any
+    /// more: an instance may have only so many at a time.
+    ///
+    /// # Errors
+    /// Of the kind [`io::ErrorKind::ResourceBusy`] when there are too many look-ups at once, of any
+    /// other when the name was not resolved.
     fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
@@ -39,7 +44,10 @@ impl Resolver for SystemResolver {
         let permit = Arc::clone(&self.running).try_acquire_owned();
         let name = name.to_owned();
         Box::pin(async move {
-            let permit = permit.map_err(|_| io::Error::other("too many look-ups at once"))?;
+            let permit = permit.map_err(|_| {
+                let words = format!("{LOOK_UPS} look-ups at once are the most");
+                io::Error::new(io::ErrorKind::ResourceBusy, words)
+            })?;
             let work = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
                 let found = (name.as_str(), 0).to_socket_addrs()?;
@@ -62,7 +70,7 @@ mod tests {
         let all = Arc::clone(&resolver.running);
         let held = all.acquire_many_owned(LOOK_UPS as u32).await.unwrap();
         let error = resolver.resolve("localhost").await.unwrap_err();
-        assert!(error.to_string().contains("at once"), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
         drop(held);
         resolver.resolve("localhost").await.unwrap();
     }

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::sockets as wasi;
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress};
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket as _;
 use wasmtime_wasi::p2::bindings::sockets::tcp_create_socket::Host as _;
-use wasmtime_wasi::p2::{Network, TcpSocket, UdpSocket};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, Network, TcpSocket, UdpSocket};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSockets, WasiSocketsView as _};
 
 use super::{Gate, Refused};
@@ -24,6 +24,7 @@ use crate::state::State;
 pub(super) const VERSION: &str = "0.2.12";
 
 type Answer<T> = (Result<T, ErrorCode>,);
+type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
 
 /// The places that open sockets of a store take among its connections.
 #[derive(Debug, Default)]
@@ -38,9 +39,7 @@ impl Gate {
             SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
             SocketAddrUse::TcpConnect => {
                 let admitted = self.admits(address);
-                if admitted {
-                    self.counters.connection();
-                } else {
+                if !admitted {
                     let why = "no granted `tcp` endpoint leads there by a name that it looked up";
                     self.refuse(Refused::Connection, &address.to_string(), why);
                 }
@@ -81,6 +80,16 @@ impl State {
         }
     }
 
+    fn connected(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<Answer<Streams>> {
+        match self.sockets().finish_connect(socket) {
+            Ok(streams) => {
+                self.gate.counters.connection();
+                Ok((Ok(streams),))
+            }
+            Err(error) => Ok((Err(error.downcast()?),)),
+        }
+    }
+
     fn close(&mut self, rep: u32) -> wasmtime::Result<()> {
         self.sockets().drop(Resource::<TcpSocket>::new_own(rep))?;
         self.open_sockets.0.remove(&rep);
@@ -110,7 +119,7 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     replaced
 }
 
-/// Puts the gate in front of what makes, binds and closes sockets.
+/// Puts the gate in front of what makes, connects, binds and closes sockets.
 fn replace(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     type Bind = (Resource<TcpSocket>, Resource<Network>, IpSocketAddress);
     type Store<'a> = StoreContextMut<'a, State>;
@@ -134,6 +143,12 @@ fn replace(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "tcp-socket",
         ResourceType::host::<TcpSocket>(),
         |mut store, rep| store.data_mut().close(rep),
+    )?;
+    tcp.func_wrap(
+        "[method]tcp-socket.finish-connect",
+        |mut store: Store<'_>, (socket,): (Resource<TcpSocket>,)| {
+            store.data_mut().connected(socket)
+        },
     )?;
     tcp.func_wrap(
         "[method]tcp-socket.start-bind",

@@ -1,6 +1,6 @@
 //! Sockets, names and environment: closed without a grant, open exactly as far as one goes.
 
-use connect_sandbox::EgressLimits;
+use connect_sandbox::{EgressLimits, Limit};
 
 use crate::outside::{Answers, Server, Task, Then, grants, list, sandbox};
 
@@ -162,7 +162,11 @@ async fn sockets_have_a_limit_and_are_given_back() {
         let said = task.says().await;
         let came = said.iter().filter(|line| *line == "welcome").count();
         assert_eq!(came, welcome, "{said:?}");
-        assert_eq!(task.counted().refused_limits, 5 - welcome as u64);
+        let over = 5 - welcome as u64;
+        assert_eq!(task.counted().refused_limits, over);
+        let breaches = (over > 0).then_some((Limit::Connections, over));
+        assert_eq!(task.breaches(), Vec::from_iter(breaches));
+        assert_eq!(task.counted().connections, welcome as u64);
     }
 }
 

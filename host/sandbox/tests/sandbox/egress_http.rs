@@ -1,9 +1,12 @@
 //! Requests: granted ones arrive as they were meant, all others leave no trace on the network.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connect_sandbox::EgressLimits;
+use connect_sandbox::{EgressLimits, Limit, Resolver};
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -11,6 +14,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::fixtures::listen;
 use crate::outside::{Answers, Log, Server, Task, Then, list, ok, sandbox, talk};
 
 fn limits() -> EgressLimits {
@@ -111,7 +115,7 @@ async fn what_is_not_granted_leaves_no_trace() {
 #[tokio::test]
 async fn a_refusal_is_logged_with_its_target_and_without_what_was_to_be_sent() {
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let guard = listen(log.clone());
     let requests = [
         "GET https api.example.com /path?token=SECRET",
         "GET https user:SECRET@api.example.com /",
@@ -255,6 +259,7 @@ async fn connections_have_a_limit_and_are_given_back() {
     assert_eq!(said, expected);
     assert_eq!(task.says().await, expected);
     assert_eq!(task.counted().refused_limits, 4);
+    assert_eq!(task.breaches(), [(Limit::Connections, 4)]);
 }
 
 #[tokio::test]
@@ -269,6 +274,7 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "error: ErrorCode::ConnectionReadTimeout",
+            Limit::FirstByte,
         ),
         (
             Then::Stall(head.clone()),
@@ -277,6 +283,7 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "ErrorCode::ConnectionReadTimeout",
+            Limit::BetweenBytes,
         ),
         // Each byte comes in time, all of them do not.
         (
@@ -287,6 +294,7 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "ErrorCode::HttpResponseTimeout",
+            Limit::RequestWall,
         ),
         (
             Then::Drip("HTTP/1.1 200 OK\r\nx-endless: ".to_owned()),
@@ -295,9 +303,10 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
                 ..limits()
             },
             "error: ErrorCode::HttpResponseTimeout",
+            Limit::RequestWall,
         ),
     ];
-    for (then, egress, expected) in cases {
+    for (then, egress, expected, limit) in cases {
         let server = Server::start(then).await;
         let line = format!("GET http {} /", server.authority());
         let (said, task) = one(&server, &line, &[], egress).await;
@@ -306,7 +315,17 @@ async fn a_peer_that_dawdles_costs_no_more_than_its_request() {
             "{said:?} is not {expected}"
         );
         assert_eq!(task.counted().refused_limits, 1, "{said:?}");
+        assert_eq!(task.breaches(), [(limit, 1)], "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_guest_that_would_not_wait_longer_breaks_no_limit() {
+    let server = Server::start(Then::Stall(String::new())).await;
+    let line = format!("GET http {} /", server.authority());
+    let (said, task) = one(&server, &line, &[("patience", "200")], limits()).await;
+    assert_eq!(said, ["error: ErrorCode::ConnectionReadTimeout"]);
+    assert_eq!(task.breaches(), []);
 }
 
 #[tokio::test]
@@ -325,6 +344,58 @@ async fn a_resolver_that_does_not_answer_is_waited_for_as_long_as_for_a_connecti
     let granted = granting(&[origin], &[]);
     let mut task = Task::start(&sandbox, "http-source", &granted, &given, brief).await;
     assert_eq!(task.says().await, ["error: ErrorCode::ConnectionTimeout"]);
+    assert_eq!(task.breaches(), [(Limit::Connect, 1)]);
+}
+
+/// The system's resolver cannot be cut short, so a guest that gives up must not begin another.
+#[tokio::test]
+async fn a_look_up_takes_its_place_until_the_resolver_is_done_with_it() {
+    let origin = "http://silent.test";
+    let answers = Answers::of(&[]);
+    let sandbox = sandbox(&answers);
+    let (origins, requests) = (list(&[origin]), list(&["GET http silent.test /"; 4]));
+    let given = [
+        ("origins", origins.as_str()),
+        ("requests", requests.as_str()),
+    ];
+    let two = EgressLimits {
+        connect: Duration::from_millis(200),
+        look_ups: 2,
+        ..limits()
+    };
+    let granted = granting(&[origin], &[]);
+    let mut task = Task::start(&sandbox, "http-source", &granted, &given, two).await;
+    let late = "error: ErrorCode::ConnectionTimeout";
+    let busy = "error: ErrorCode::ConnectionLimitReached";
+    assert_eq!(task.says().await, [late, late, busy, busy]);
+    assert_eq!(answers.asked.lock().unwrap().len(), 2);
+    assert_eq!(task.breaches(), [(Limit::LookUps, 2), (Limit::Connect, 2)]);
+}
+
+#[derive(Debug)]
+struct Overrun;
+
+impl Resolver for Overrun {
+    fn resolve(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async { Err(io::ErrorKind::ResourceBusy.into()) })
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_time_for_is_not_unknown() {
+    let origin = "http://some.test";
+    let (origins, requests) = (list(&[origin]), list(&["GET http some.test /"]));
+    let given = [
+        ("origins", origins.as_str()),
+        ("requests", requests.as_str()),
+    ];
+    let (sandbox, granted) = (sandbox(&Arc::new(Overrun)), granting(&[origin], &[]));
+    let mut task = Task::start(&sandbox, "http-source", &granted, &given, limits()).await;
+    assert_eq!(
+        task.says().await,
+        ["error: ErrorCode::ConnectionLimitReached"]
+    );
+    assert_eq!(task.breaches(), [(Limit::LookUps, 1)]);
 }
 
 #[tokio::test]
@@ -337,11 +408,12 @@ async fn bodies_end_at_their_limit() {
         request_bytes: 10_000,
         ..limits()
     };
-    let (said, _) = one(&server, &line, &[], small.clone()).await;
+    let (said, task) = one(&server, &line, &[], small.clone()).await;
     assert!(
         said[0].contains("HttpResponseBodySize(Some(100000))"),
         "{said:?}"
     );
+    assert_eq!(task.breaches(), [(Limit::ResponseBytes, 1)]);
     let head = Server::start(Then::Flood("HTTP/1.1 200 OK\r\nx: ".to_owned())).await;
     let line = format!("GET http {} /", head.authority());
     let (said, _) = one(&head, &line, &[], small.clone()).await;
@@ -352,8 +424,9 @@ async fn bodies_end_at_their_limit() {
     let (said, _) = one(&server, &line, &[("send", "20000")], small.clone()).await;
     assert_eq!(said, ["error: ErrorCode::HttpRequestBodySize(Some(10000))"]);
     let line = format!("POST http {} / content-length=20000", server.authority());
-    let (said, _) = one(&server, &line, &[("send", "20000")], small).await;
+    let (said, task) = one(&server, &line, &[("send", "20000")], small).await;
     assert_eq!(said, ["error: ErrorCode::HttpRequestBodySize(Some(10000))"]);
+    assert_eq!(task.breaches(), [(Limit::RequestBytes, 1)]);
     assert_eq!(server.seen().len(), 1);
 }
 

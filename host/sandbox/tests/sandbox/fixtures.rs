@@ -84,6 +84,16 @@ pub(crate) fn scope(limits: Limits) -> TaskScope {
     }
 }
 
+/// Makes `subscriber` this thread's own. Where it is the only one there is, tracing asks whichever thread
+/// comes to a line first whether anybody wants it, and keeps to that; so there is always a second one.
+pub(crate) fn listen(
+    subscriber: impl tracing::Subscriber + Send + Sync,
+) -> tracing::subscriber::DefaultGuard {
+    static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
+    tracing::subscriber::set_default(subscriber)
+}
+
 /// Limits that a test of a broken guest does not wait long for.
 pub(crate) fn short() -> Limits {
     Limits {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use connect_sandbox::{CallError, Grant, Grants, Limit, Limits, SourceInstance, TaskScope};
 use tracing::span;
 
-use crate::fixtures::{Stored, plugin, poll, scope, settings, short, source, values};
+use crate::fixtures::{Stored, listen, plugin, poll, scope, settings, short, source, values};
 
 #[tokio::test]
 async fn more_bytes_than_the_limit_never_reach_the_host() {
@@ -165,15 +165,22 @@ async fn random_bytes_have_a_limit_per_request() {
     assert!(error.poisoned());
 }
 
+/// A directory that is read is open as well.
 #[tokio::test]
 async fn only_so_many_files_are_open_at_a_time() {
+    for what in ["files", "listings"] {
+        held_open(what).await;
+    }
+}
+
+async fn held_open(what: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
     let file = folder.join("file.txt");
     std::fs::write(&file, "content").unwrap();
     let plugin = plugin("greedy-source").await;
     let given = [
-        ("what", "files"),
+        ("what", what),
         ("step", "20"),
         ("directory", folder.to_str().unwrap()),
         ("path", file.to_str().unwrap()),
@@ -243,7 +250,7 @@ async fn a_flood_of_lines_is_held_back_and_the_call_succeeds() {
     let scope = scope(limits);
     let meter = scope.meter.clone();
     let lines = Arc::new(AtomicUsize::new(0));
-    let guard = tracing::subscriber::set_default(Counting(Arc::clone(&lines)));
+    let guard = listen(Counting(Arc::clone(&lines)));
     let started = std::time::Instant::now();
     let mut source = plugin
         .source(scope, Arc::new(Stored::default()))
@@ -286,7 +293,7 @@ async fn bytes_of_the_log_have_a_limit_of_their_own() {
     let scope = scope(limits);
     let meter = scope.meter.clone();
     let lines = Arc::new(AtomicUsize::new(0));
-    let _guard = tracing::subscriber::set_default(Counting(Arc::clone(&lines)));
+    let _guard = listen(Counting(Arc::clone(&lines)));
     let context = Arc::new(Stored::default());
     let mut source = plugin.source(scope, context).await.unwrap();
     let given = settings(&plugin, &[("lines", "100"), ("bytes", "1000")]);

@@ -143,3 +143,15 @@ async fn code_that_is_no_valid_component_does_not_compile() {
         "{error:?}"
     );
 }
+
+/// With pages of one byte a guest could have its memory grown byte by byte.
+#[tokio::test]
+async fn memory_in_pages_of_another_size_is_refused() {
+    let error = refused(plugin_with("(core module (memory 1 (pagesize 1)))")).await;
+    assert!(matches!(error, LoadError::Compile { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains("some.wasm") && text.contains("custom page sizes"),
+        "{text}"
+    );
+}

@@ -21,6 +21,7 @@ mod fixtures;
 mod hostile;
 mod limits;
 mod load;
+mod messages;
 mod meter;
 mod outside;
 mod share;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_sandbox::{Limit, Limits, Meter, TaskScope};
+use connect_sandbox::{Access, Limit, Limits, Meter, TaskScope};
 
 use crate::fixtures::{Stored, plugin, poll, scope, settings, short};
 
@@ -57,6 +57,24 @@ async fn processor_time_is_counted_and_so_is_what_stopped_it() {
     let calls = usage.calls;
     poll(&mut source).await.unwrap_err();
     assert_eq!(meter.read().calls, calls);
+}
+
+/// They have no task, so the plugin itself keeps their figures.
+#[tokio::test]
+async fn questions_about_settings_are_counted_too() {
+    let plugin = plugin("seq-source").await;
+    let given = settings(&plugin, &[]);
+    let before = plugin.asked().read();
+    plugin.needs(&given).await.unwrap();
+    plugin
+        .clone()
+        .validate(&given, &Access::default())
+        .await
+        .unwrap();
+    let usage = plugin.asked().read();
+    assert_eq!(usage.instances, before.instances + 2);
+    assert_eq!(usage.calls, before.calls + 4);
+    assert!(usage.cpu > before.cpu && usage.memory_bytes == 0 && usage.memory_peak_bytes > 0);
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connect_sandbox::{
-    Access, Counted, EgressLimits, Grants, Limits, NetworkSettings, Plugin, Resolver, Sandbox,
-    SandboxSettings, SourceInstance, TaskScope,
+    Access, Counted, EgressLimits, Grants, Limit, Limits, Meter, NetworkSettings, Plugin, Resolver,
+    Sandbox, SandboxSettings, SourceInstance, TaskScope,
 };
 use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -57,7 +57,7 @@ impl Resolver for Answers {
 }
 
 /// A sandbox with this resolver, which trusts the authority of the tests.
-pub(crate) fn sandbox(resolver: &Arc<Answers>) -> Sandbox {
+pub(crate) fn sandbox<R: Resolver + 'static>(resolver: &Arc<R>) -> Sandbox {
     let resolver = Arc::clone(resolver) as Arc<dyn Resolver>;
     let authorities = Some(PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -91,6 +91,7 @@ pub(crate) fn list(items: &[&str]) -> String {
 /// A connector's task, and what it says.
 pub(crate) struct Task {
     pub(crate) source: SourceInstance,
+    meter: Meter,
 }
 
 impl Task {
@@ -127,10 +128,11 @@ impl Task {
             access,
             ..scope(limits)
         };
+        let meter = scope.meter.clone();
         let context = Arc::new(Stored::default());
         let mut source = plugin.source(scope, context).await.unwrap();
         source.open(settings).await.unwrap();
-        Self { source }
+        Self { source, meter }
     }
 
     pub(crate) async fn says(&mut self) -> Vec<String> {
@@ -139,6 +141,13 @@ impl Task {
 
     pub(crate) fn counted(&self) -> Counted {
         self.source.egress().counted()
+    }
+
+    /// The limits that were reached, how often, and that none of it counts as a refusal.
+    pub(crate) fn breaches(&self) -> Vec<(Limit, u64)> {
+        let usage = self.meter.read();
+        assert_eq!(usage.refused, 0, "{usage:?}");
+        usage.breaches
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use connect_sandbox::{CallError, Flushed, Late, Rejected, SinkContext};
 
-use crate::fixtures::{Desk, at, batch, plugin, queue, scope, settings, short, sink};
+use crate::fixtures::{Desk, at, batch, listen, plugin, queue, scope, settings, short, sink};
 use crate::outside::Log;
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn the_last_seek_in_each_queue_of_its_own_reaches_the_worker_after_the_cal
 #[tokio::test]
 async fn seeks_elsewhere_are_ignored_with_one_line_in_the_plugin_s_log() {
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let guard = listen(log.clone());
     let commands = ["seek 1 4", "seek 2 5", "seek 0 6"];
     assert_eq!(seeks("", &[&commands]).await, [vec![], vec![(0, 6)]]);
     drop(guard);

@@ -1,6 +1,7 @@
 //! Asks the host for more and more of one thing with each poll: `what=handles` opens `step` of them
 //! and keeps them, `what=random` takes `step` random bytes at once, `what=files` opens the file `path`
-//! `step` times, and half of them are let go with the next poll. Emits how much that was.
+//! `step` times and `what=listings` begins to read `directory` so often; half of them are let go with
+//! the next poll. Emits how much that was.
 #![allow(unsafe_code, reason = "generated code")]
 
 use std::fs::File;
@@ -39,12 +40,15 @@ wit_bindgen::generate!({
 
 use wasi::clocks::monotonic_clock::{Pollable, subscribe_duration};
 use wasi::random::random::get_random_bytes;
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::DirectoryEntryStream;
 
 struct Greedy {
     settings: Settings,
     step: u64,
     held: Vec<Pollable>,
     files: Vec<File>,
+    listings: Vec<DirectoryEntryStream>,
 }
 
 impl Connector for Greedy {
@@ -53,7 +57,7 @@ impl Connector for Greedy {
             .option(
                 OptionSpec::text("what")
                     .default("handles")
-                    .allowed(["handles", "random", "files"]),
+                    .allowed(["handles", "random", "files", "listings"]),
             )
             .option(OptionSpec::text("directory").doc("where `path` is"))
             .option(OptionSpec::text("path"))
@@ -77,6 +81,7 @@ impl Source for Greedy {
             step: settings.parsed("step", "a number")?,
             held: Vec::new(),
             files: Vec::new(),
+            listings: Vec::new(),
         })
     }
 
@@ -92,6 +97,18 @@ impl Source for Greedy {
                     self.files.push(file);
                 }
                 self.files.len()
+            }
+            "listings" => {
+                self.listings.truncate(self.listings.len() / 2);
+                let (directory, _) = get_directories().swap_remove(0);
+                for _ in 0..self.step {
+                    let listing = directory.read_directory();
+                    let listing = listing.map_err(|error| Failure::Fatal(error.to_string()))?;
+                    let first = listing.read_directory_entry();
+                    first.map_err(|error| Failure::Fatal(error.to_string()))?;
+                    self.listings.push(listing);
+                }
+                self.listings.len()
             }
             _ => {
                 self.held.extend((0..self.step).map(subscribe_duration));

@@ -1,6 +1,7 @@
 //! Makes the HTTP requests it is told to and emits one record for each: `status bytes-of-body`, or
 //! `error: …`. A request is a line of `requests`: method, scheme, authority, path, and headers as
 //! `name=value`; `-` leaves a part out. `origins` is what it asks for. `send` bytes go along as body,
+//! a response has `patience` milliseconds to begin where that is not 0,
 //! `follow=true` goes once where a redirect points, and `hold` makes each request that many times and
 //! keeps all answers open until the last is there.
 
@@ -12,7 +13,7 @@ use connect_sdk::{
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody,
-    OutgoingRequest, Scheme, http_error_code,
+    OutgoingRequest, RequestOptions, Scheme, http_error_code,
 };
 use wasip2::io::streams::StreamError;
 
@@ -40,8 +41,15 @@ fn part(text: &str) -> Option<&str> {
     (text != "-").then_some(text)
 }
 
+/// How long to wait for the beginning of a response, in milliseconds; 0 leaves it to the worker.
+fn options(patience: u64) -> Option<RequestOptions> {
+    let options = RequestOptions::new();
+    let set = options.set_first_byte_timeout(Some(patience * 1_000_000));
+    (patience > 0 && set.is_ok()).then_some(options)
+}
+
 /// Assembles and sends the request of a line.
-fn start(line: &str, send: u64) -> Outcome<FutureIncomingResponse> {
+fn start(line: &str, send: u64, patience: u64) -> Outcome<FutureIncomingResponse> {
     let mut words = line.split(' ');
     let mut word = || words.next().unwrap_or("-");
     let (verb, scheme, authority, path) = (word(), word(), word(), word());
@@ -67,10 +75,10 @@ fn start(line: &str, send: u64) -> Outcome<FutureIncomingResponse> {
         .set_path_with_query(part(path))
         .map_err(|()| "path")?;
     if send == 0 {
-        return handle(request, None).map_err(code);
+        return handle(request, options(patience)).map_err(code);
     }
     let body = request.body().map_err(|()| "body")?;
-    let response = handle(request, None).map_err(code)?;
+    let response = handle(request, options(patience)).map_err(code)?;
     let wrote = write(&body, send);
     match wrote {
         Ok(()) => OutgoingBody::finish(body, None).map_err(code)?,
@@ -130,18 +138,23 @@ fn redirect(response: &IncomingResponse) -> Option<String> {
 impl HttpSource {
     fn ask(&self, line: &str) -> Outcome<String> {
         let send = self.settings.size("send").unwrap_or_default();
-        let response = wait(&start(line, send)?)?;
+        let response = wait(&start(
+            line,
+            send,
+            self.settings.parsed("patience", "a number").unwrap_or(0),
+        )?)?;
         if self.settings.get("follow") == Some("true")
             && let Some(line) = redirect(&response)
         {
-            let next = wait(&start(&line, 0)?).map_err(|error| format!("redirected: {error}"))?;
+            let next =
+                wait(&start(&line, 0, 0)?).map_err(|error| format!("redirected: {error}"))?;
             return Ok(format!("{} {}", next.status(), read(&next)?));
         }
         Ok(format!("{} {}", response.status(), read(&response)?))
     }
 
     fn hold(&self, line: &str, count: i64) -> Vec<Outcome<String>> {
-        let started: Vec<_> = (0..count).map(|_| start(line, 0)).collect();
+        let started: Vec<_> = (0..count).map(|_| start(line, 0, 0)).collect();
         let answers: Vec<_> = started
             .into_iter()
             .map(|response| wait(&response?))
@@ -162,6 +175,7 @@ impl Connector for HttpSource {
             .option(OptionSpec::list("origins"))
             .option(OptionSpec::list("requests"))
             .option(OptionSpec::size("send").default(0))
+            .option(OptionSpec::integer("patience").default(0))
             .option(OptionSpec::boolean("follow").default(false))
             .option(OptionSpec::integer("hold").default(0))
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use connect_sandbox::{Plugin, Role};
+use connect_sandbox::{Plugin, Role, Usage};
 
 use crate::metrics::TaskUsage;
 
@@ -216,6 +216,8 @@ pub struct PluginInfo {
     pub tasks: usize,
     /// Why it is not to be tried, if so.
     pub quarantined: Option<String>,
+    /// What answering questions about itself and about settings has used, outside any task.
+    pub asked: Usage,
 }
 
 /// What a reload of the plugins found.

@@ -155,6 +155,7 @@ mod tests {
             since: 0,
             tasks: 0,
             quarantined: None,
+            asked: connect_sandbox::Usage::default(),
         };
         let sinks = [sink];
         let names: Vec<_> = entries(&sinks)

@@ -365,6 +365,7 @@ mod tests {
             since: 7,
             tasks: 2,
             quarantined: None,
+            asked: connect_sandbox::Usage::default(),
         };
         assert_eq!(
             json(plugin(&info)),

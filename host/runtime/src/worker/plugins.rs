@@ -47,6 +47,7 @@ impl Worker {
                 since: u64::try_from(since).unwrap_or(u64::MAX),
                 tasks: tasks.get(digest).copied().unwrap_or(0),
                 quarantined: self.0.shared.quarantine.reason(digest),
+                asked: listed.plugin.asked().read(),
             }
         };
         catalogue.list().iter().map(info).collect()

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const OURS: &str = "[reload]\nwatch = false\nconfirm-batches = 1\n";
 /// How the two versions that take turns are called.
 const TURNS: [&str; 2] = ["10.01.00", "10.02.00"];
+/// A source that does not fill the disk in a long run in which its speed is of no interest.
+const UNHURRIED: [(&str, &str); 1] = [("pause", "5")];
 /// The part of a run without changes that a run with them has to reach.
 pub const LEAST: f64 = 0.8;
 /// How much more may be resident in the last tenth of the changes than in the second.
@@ -184,17 +186,17 @@ fn written(relay: &Relay) -> u64 {
 }
 
 /// Makes `swaps` changes of the source's and the sink's plugin in turn while the source gives what it
-/// can.
+/// can, or with a pause of `pause` milliseconds after each hundred records.
 ///
 /// # Errors
 /// A record is missing, comes twice or out of order, a version takes over without a clean boundary, or
 /// a change is not made.
-pub fn under_load(swaps: u64, folder: &Path) -> Result<Figures> {
+pub fn under_load(swaps: u64, pause: u64, folder: &Path) -> Result<Figures> {
     let cluster = Cluster::started(folder)?;
     let relay = stage(folder, &cluster, OURS)?;
     let mut worker = relay.setup.start()?;
     let rest = worker.rest()?.clone();
-    relay.create(&rest, 1)?;
+    relay.create_with(&rest, 1, &[("pause", &pause.to_string())])?;
     relay.moves(&mut worker, 5_000)?;
     // both versions are compiled before anything is measured
     for number in 0..4 {
@@ -328,7 +330,7 @@ fn offer(count: u64, faults: &[(&str, &str)], folder: &Path) -> Result<u64> {
     let relay = Relay::new(folder, &cluster, extra)?;
     let mut worker = relay.setup.start()?;
     let rest = worker.rest()?.clone();
-    relay.create(&rest, 1)?;
+    relay.create_with(&rest, 1, &UNHURRIED)?;
     relay.moves(&mut worker, 500)?;
     for (number, (connector, fault)) in (0..count).zip(faults.iter().cycle()) {
         // a version of its own each time: one that failed is not tried again
@@ -364,7 +366,7 @@ pub fn killed(count: u64, seed: u64, folder: &Path) -> Result<u64> {
     let relay = stage(folder, &cluster, OURS)?;
     let mut chance = Chance::new(seed);
     let mut worker = relay.setup.start()?;
-    relay.create(worker.rest()?, 1)?;
+    relay.create_with(worker.rest()?, 1, &UNHURRIED)?;
     relay.moves(&mut worker, 500)?;
     for number in 0..count {
         let rest = worker.rest()?.clone();

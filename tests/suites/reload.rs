@@ -174,7 +174,7 @@ fn an_instance_that_grows_is_made_again_and_nothing_comes_twice() -> Result<()> 
 #[test]
 fn many_changes_under_load() -> Result<()> {
     alone(|folder| {
-        let figures = swaps::under_load(50, folder)?;
+        let figures = swaps::under_load(50, 0, folder)?;
         println!("{figures}");
         Ok(())
     })

@@ -34,8 +34,9 @@ cargo xtask torture [what] [--release] [option…]
                  --guest P    spin, memory-bomb, log-flood, trap-source or idle-source instead of all
                  --rate N     records a second instead of half the measured maximum
                  --share N    `cpu-share` of the worker instead of its default
-  swaps        changes of plugins under full load: --count N (500); with 1000 also whether old code
-               is freed
+  swaps        changes of plugins under full load: --count N (500), some 40 MB of disk for each;
+               with --count 1000 and --pause MS after each hundred records, whether old code is
+               freed
   broken       changes to versions that fail: --count N (200)
   swap-kills   kills -9 during changes: --count N (100) --seed N (1)
   recycle      --count N (100000) instances made and ended in every way in one process
@@ -156,8 +157,9 @@ fn torture(what: &str, mut options: Options, folder: &Path) -> Result<()> {
         "neighbours" => neighbours_run(options, folder)?,
         "swaps" => {
             let count = options.number("--count")?.unwrap_or(500);
+            let pause = options.number("--pause")?.unwrap_or(0);
             options.end()?;
-            let figures = swaps::under_load(count, folder)?;
+            let figures = swaps::under_load(count, pause, folder)?;
             println!("{figures}");
         }
         "broken" => {

@@ -19,6 +19,7 @@ struct Edition {
     count: u64,
     polled: u64,
     batch: u64,
+    pause: Duration,
     /// Bytes a second that are kept for nothing.
     leak: u64,
     opened: Instant,
@@ -53,6 +54,11 @@ impl Connector for Edition {
                     OptionSpec::integer("batch")
                         .default(100)
                         .doc("records of one poll"),
+                )
+                .option(
+                    OptionSpec::integer("pause")
+                        .default(0)
+                        .doc("milliseconds between polls"),
                 )
                 .option(
                     OptionSpec::integer("leak")
@@ -119,6 +125,7 @@ impl Source for Edition {
             count: settings.parsed("count", "a number")?,
             polled: 0,
             batch: settings.parsed("batch", "a number")?,
+            pause: Duration::from_millis(settings.parsed("pause", "a number")?),
             leak: settings.parsed("leak", "a number")?,
             opened: Instant::now(),
             kept: Vec::new(),
@@ -157,7 +164,11 @@ impl Source for Edition {
             self.polled += 1;
             left -= 1;
         }
-        Ok(Next::Now)
+        Ok(if self.pause.is_zero() {
+            Next::Now
+        } else {
+            Next::After(self.pause)
+        })
     }
 }
 

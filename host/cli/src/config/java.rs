@@ -5,7 +5,7 @@
 //! never quote the value of a secret key.
 
 use super::grants;
-use super::report::{Report, nearest};
+use super::report::{Report, nearest, printable};
 use super::settings::{BrokerSettings, Remote, Settings, check_id, check_namesrv};
 use connect_runtime::ConverterDefault;
 use connect_sandbox::Grant;
@@ -234,7 +234,7 @@ impl Keys {
     }
 
     fn warn(&mut self, text: String) {
-        self.warnings.push(text);
+        self.warnings.push(printable(&text));
     }
 
     fn number(&mut self, key: &str, low: u64, high: u64) -> Option<u64> {
@@ -320,7 +320,7 @@ impl Keys {
                     }
                 }
             };
-            self.warnings.push(format!("line {line}: `{key}`: {why}"));
+            self.warn(format!("line {line}: `{key}`: {why}"));
         }
     }
 }

@@ -29,7 +29,9 @@ cargo xtask <command>
                   --directory D      where everything is put (quickstart); made anew each time
                   --rest-port P, --namesrv-port P, --broker-port P   instead of 8082, 9876, 10911
   test [name…]  format, lint, documentation, plugins, every test; or only the named parts:
-                lint, docs, unit, or a suite of tests/suites such as kills
+                lint, docs, unit, batches, or a suite of tests/suites such as kills;
+                batches are random ones against the check, for CONNECT_BATCH_SECONDS (60) from the
+                seed CONNECT_BATCH_SEED (the time)
                   --jobs N           compile that many crates at once
   plugins       build the connectors into plugins/
   guests        build the plugins that the tests misuse

@@ -70,6 +70,7 @@ fn chosen(folders: &Folders, wanted: &[String]) -> Result<Vec<Step>> {
             "lint" => steps.extend(Step::lint()),
             "docs" => steps.push(Step::Documentation),
             "unit" => steps.extend([Step::Components, Step::NativeGuests, Step::Unit]),
+            "batches" => steps.push(Step::Batches),
             suite if suites.iter().any(|known| known == suite) => {
                 if !std::mem::replace(&mut builds, true) {
                     steps.extend([Step::Components, Step::Worker]);
@@ -77,7 +78,7 @@ fn chosen(folders: &Folders, wanted: &[String]) -> Result<Vec<Step>> {
                 steps.push(Step::Suite(suite.to_owned()));
             }
             other => bail!(
-                "there is no part `{other}`; there are lint, docs, unit, {}",
+                "there is no part `{other}`; there are lint, docs, unit, batches, {}",
                 suites.join(", ")
             ),
         }

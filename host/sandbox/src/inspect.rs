@@ -26,10 +26,11 @@ const NAMES: usize = 4_096;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Inspected {
-    pub(crate) role: Role,
+pub struct Inspected {
+    /// The one role that the file has.
+    pub role: Role,
     /// Names of imported interfaces of WASI that are not offered; using one is a trap that names it.
-    pub(crate) stubs: Vec<String>,
+    pub stubs: Vec<String>,
 }
 
 /// Names at the component's top level.
@@ -42,11 +43,12 @@ struct Names {
     too_many: Option<TooMany>,
 }
 
-/// Looks at `bytes`.
+/// Looks at `bytes`, which may not be more than `limit`; nothing of them is compiled or run. This is
+/// where [`Sandbox::load`](crate::Sandbox::load) begins. `file` is for messages only.
 ///
 /// # Errors
 /// Whatever makes it unusable, see [`LoadError`].
-pub(crate) fn inspect(file: &Arc<str>, bytes: &[u8], limit: u64) -> Result<Inspected, LoadError> {
+pub fn inspect(file: &Arc<str>, bytes: &[u8], limit: u64) -> Result<Inspected, LoadError> {
     let file = || Arc::clone(file);
     if bytes.len() as u64 > limit {
         return Err(LoadError::TooLarge {

@@ -70,6 +70,7 @@ pub use egress::{
 pub use engine::{Sandbox, digest};
 pub use error::{CallError, Problem};
 pub use grants::{Grant, Grants, Need};
+pub use inspect::{Inspected, inspect};
 pub use limit::{Breach, Limit};
 pub use limits::{LimitChanges, Limits};
 pub use load_error::LoadError;

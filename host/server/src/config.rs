@@ -37,9 +37,12 @@ impl Posted {
         let mut settings = BTreeMap::new();
         for (key, raw) in &self.0 {
             let Some(text) = text_of(raw) else {
-                return Err(Refusal::bad_request(format!(
-                    "`{key}` is null; give it a value or leave it out"
-                )));
+                // JSON can write half a character, which is no text.
+                let why = match raw.get() {
+                    "null" => "is null; give it a value or leave it out",
+                    _ => "holds half of a surrogate pair; write the character itself",
+                };
+                return Err(Refusal::bad_request(format!("`{key}` {why}")));
             };
             settings.insert(key.clone(), text);
         }
@@ -213,6 +216,7 @@ mod tests {
             assert!(refused(text).contains("malformed"), "{text}");
         }
         assert!(refused(r#"{"a":null}"#).contains("`a` is null"));
+        assert!(refused(r#"{"a":"\ud83d"}"#).contains("`a` holds half of a surrogate pair"));
         assert!(refused(r#"{"a":1,"b":2,"a":3}"#).contains("`a` is there twice"));
         assert!(Posted::parse(b"{\"a\":\"\xff\"}").is_err());
         let deep = format!("{{\"a\":{}}}", "[".repeat(200_000));

@@ -12,6 +12,11 @@ use crate::wasm;
 
 use super::counts::Counts;
 
+/// How long the random batches go on, in seconds, where the environment does not say.
+const BATCH_SECONDS: (&str, &str) = ("CONNECT_BATCH_SECONDS", "60");
+/// The test that makes them.
+const BATCH_ROUND: &str = "batch::tests::round::a_round_of_damaged_batches";
+
 /// The workspaces besides the host's: they are built for wasm.
 const GUEST_WORKSPACES: [&str; 2] = ["connectors-wasm", "tests/guests"];
 
@@ -33,6 +38,8 @@ pub(crate) enum Step {
     Host,
     /// The same without the suites.
     Unit,
+    /// A minute of random batches against the check at the wall.
+    Batches,
     /// One suite.
     Suite(String),
 }
@@ -62,6 +69,7 @@ impl Step {
             Self::Worker,
             Self::NativeGuests,
             Self::Host,
+            Self::Batches,
         ]
     }
 
@@ -79,6 +87,7 @@ impl Step {
             Self::NativeGuests => "tests of the connectors".into(),
             Self::Host => "tests of the host, suites and examples".into(),
             Self::Unit => "tests of the host without the suites".into(),
+            Self::Batches => "random batches against the check".into(),
             Self::Suite(name) => format!("suite {name}"),
         }
     }
@@ -118,6 +127,7 @@ impl Step {
                     &["--workspace", "--exclude", "connect-tests"],
                 );
             }
+            Self::Batches => return batches(folders, jobs),
             Self::Suite(name) => {
                 return host_tests(folders, jobs, &["-p", "connect-tests", "--test", name]);
             }
@@ -231,6 +241,25 @@ fn host_tests(folders: &Folders, jobs: Option<u32>, chosen: &[&str]) -> Result<C
             Err(failure)
         }
     }
+}
+
+/// The round of random batches, with its seeds in the output.
+fn batches(folders: &Folders, jobs: Option<u32>) -> Result<Counts, Failure> {
+    let (name, default) = BATCH_SECONDS;
+    let seconds = std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let mut command = cargo::cargo(&folders.root);
+    // The whole workspace, as in the other steps: it is built with the same features then.
+    command.args(["test", "--workspace", "--lib"]);
+    cargo::jobs(&mut command, jobs);
+    command.args(["--", "--exact", "--nocapture", BATCH_ROUND]);
+    command.env(name, seconds);
+    let counts = tests(&mut command)?;
+    if counts.passed != 1 {
+        // A filter that meets no test is no failure to the runner.
+        let error = anyhow::anyhow!("{} tests have the name {BATCH_ROUND}", counts.passed);
+        return Err(Failure { counts, error });
+    }
+    Ok(counts)
 }
 
 /// Runs a test command, passing its output on while counting what it says.

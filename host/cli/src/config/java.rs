@@ -5,11 +5,12 @@
 //! never quote the value of a secret key.
 
 use super::grants;
-use super::report::{Report, nearest};
+use super::report::{Report, nearest, printable};
 use super::settings::{BrokerSettings, Remote, Settings, check_id, check_namesrv};
 use connect_runtime::ConverterDefault;
 use connect_sandbox::Grant;
 use java_properties::{LineContent, PropertiesIter};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -76,6 +77,9 @@ const UNUSED: &[(&str, &str)] = &[
 const DISTRIBUTED: &str = "this worker runs alone";
 const OWN_STORE: &str = "the worker keeps it in a store of its own, durable at every commit";
 const UNREAD: &str = "the Java worker does not read it either";
+
+/// How files begin that hold two bytes for each character.
+const UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
 /// Prefix of grants, which the Java project has not: `grant.<plugin>.read-directory=<dir>,…`.
 const GRANT: &str = "grant.";
@@ -195,7 +199,15 @@ impl Keys {
     fn parse(bytes: &[u8]) -> Self {
         let report = Report::default();
         let mut values = BTreeMap::new();
-        for line in PropertiesIter::new(bytes) {
+        let mut bytes = Cow::Borrowed(bytes);
+        if UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
+            let why = "not a properties file: UTF-16; save it as UTF-8 with a byte order mark";
+            report.add(Some(1), why);
+            bytes = Cow::default();
+        }
+        // The library panics at an end in the midst of a character, which a line end is not.
+        bytes.to_mut().push(b'\n');
+        for line in PropertiesIter::new(&*bytes) {
             match line {
                 // Of a key that is there twice the last one counts, as in Java.
                 Ok(line) => {
@@ -234,7 +246,7 @@ impl Keys {
     }
 
     fn warn(&mut self, text: String) {
-        self.warnings.push(text);
+        self.warnings.push(printable(&text));
     }
 
     fn number(&mut self, key: &str, low: u64, high: u64) -> Option<u64> {
@@ -320,7 +332,39 @@ impl Keys {
                     }
                 }
             };
-            self.warnings.push(format!("line {line}: `{key}`: {why}"));
+            self.warn(format!("line {line}: `{key}`: {why}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn an_end_in_the_midst_of_a_character_is_no_panic() {
+        let name_server = || Some("a:1".to_owned());
+        for bytes in [
+            &b"\xef"[..],
+            b"\xef\xbb",
+            b"\xff",
+            b"\xfe",
+            b"\xef\xbb\xbfworkerId=a\n\xd5",
+            b"\xef\xbb\xbf\xf0\x9f\x98",
+            b"workerId=a\\",
+        ] {
+            let settings = read(bytes, "f", name_server());
+            settings.unwrap_or_else(|error| panic!("{bytes:?}: {error}"));
+        }
+        let marked = read(b"\xef\xbb\xbfworkerId=m\xc3\xbcll", "f", name_server());
+        let error = marked.map(drop).unwrap_err();
+        assert!(error.contains("line 1: `workerId`"), "{error}");
+        for bytes in [&b"\xff\xfe"[..], b"\xff\xfea\0=", b"\xfe\xff\0a\0"] {
+            let error = read(bytes, "f", name_server()).map(drop).unwrap_err();
+            assert!(
+                error.contains("line 1: not a properties file: UTF-16"),
+                "{error}"
+            );
         }
     }
 }

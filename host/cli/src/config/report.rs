@@ -20,11 +20,12 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Notes a problem; `line` counts from 1.
-    pub(crate) fn add(&self, line: Option<usize>, text: impl Into<String>) {
+    /// Notes a problem; `line` counts from 1. Some texts hold a key or a target as it stands in the
+    /// file.
+    pub(crate) fn add(&self, line: Option<usize>, text: impl AsRef<str>) {
         self.problems.borrow_mut().push(Problem {
             line,
-            text: text.into(),
+            text: printable(text.as_ref()),
         });
     }
 
@@ -51,6 +52,20 @@ impl Report {
     }
 }
 
+/// What comes from a file may hold anything; on a terminal it must not do anything.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| match character.is_control() {
+            true => '\u{FFFD}',
+            false => character,
+        })
+        .collect()
+}
+
+/// Characters of a key that are compared: more is none of ours, and each costs a look at every
+/// character of every known key.
+const LONGEST: usize = 100;
+
 /// The known key that `found` was probably meant to be.
 ///
 /// Case and the kind of hyphen do not count: `shutdownDeadlineMs` means `shutdown-deadline-ms`.
@@ -70,6 +85,7 @@ pub(crate) fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> 
 
 fn plain(key: &str) -> String {
     key.chars()
+        .take(LONGEST)
         .filter(|character| character.is_alphanumeric())
         .flat_map(char::to_lowercase)
         .collect()
@@ -77,6 +93,7 @@ fn plain(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{java, standalone};
     use super::{Report, nearest};
 
     #[test]
@@ -103,5 +120,29 @@ mod tests {
             text,
             "f.toml cannot be used, 3 problems:\n  line 2: first\n  line 9: second\n  third"
         );
+    }
+
+    #[test]
+    fn what_comes_from_a_file_does_nothing_on_a_terminal() {
+        for toml in [
+            "[converter.key]\nclass = \"json\"\n\"a\\u001B[2J\" = []\n",
+            "[converter]\nkey = \"a\\u001B[2J\"\n",
+            "[rest]\nlisten = \"a\\u001B[2J\"\n",
+            "[limits.connector.\"a\\u001B[2J\"]\n",
+            "\"a\\u001B[2J\" = 1\n",
+        ] {
+            let error = standalone::read(toml, "f").map(drop).unwrap_err();
+            // The place and the words of a file are on one line each.
+            let lines: Vec<&str> = error.lines().collect();
+            assert_eq!(lines.len(), 2, "{error:?}");
+            assert!(!lines[1].chars().any(char::is_control), "{error:?}");
+        }
+        let properties = b"grant.a\x1b[2J=b\n\x1b[2J=c\n";
+        let error = java::read(properties, "f", Some("a:1".into()));
+        let error = error.map(drop).unwrap_err();
+        assert!(!error.contains('\u{1b}'), "{error:?}");
+        let warnings = java::read(b"\x1b[2J=c\n", "f", Some("a:1".into()));
+        let warnings = warnings.map(|settings| settings.warnings.concat());
+        assert!(!warnings.unwrap().contains('\u{1b}'));
     }
 }

@@ -345,15 +345,9 @@ impl<'d, 'i> Section<'d, 'i> {
     }
 }
 
-/// A key may hold anything; on a terminal it must not do anything.
+/// The beginning of a key that nobody knows.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| match character.is_control() {
-            true => '\u{FFFD}',
-            false => character,
-        })
-        .take(100)
-        .collect()
+    super::report::printable(text).chars().take(100).collect()
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -3,6 +3,7 @@
 mod errors;
 mod oracle;
 mod random;
+mod round;
 
 use connect_rows::{Builder, EntryRow, HeaderRow, Parts, View};
 

@@ -1,29 +1,7 @@
-//! Message bodies of whoever writes to the topic, through the JSON converter. Must be refused or
-//! become a value that is written and read back the same, with schemas and without.
+//! Bodies of messages, see the check.
 #![no_main]
 
-use std::collections::BTreeMap;
+#[path = "../checks/json_body.rs"]
+mod json_body;
 
-use bytes::Bytes;
-use connect_convert::converter;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: (bool, &[u8])| {
-    let (schemas, body) = input;
-    let settings = BTreeMap::from([("schemas.enable".to_owned(), schemas.to_string())]);
-    let json = converter("json", &settings, false).expect("a known converter and setting");
-    let Ok(first) = json.decode(Some(&Bytes::copy_from_slice(body))) else {
-        return;
-    };
-    // A value may have come in a form that is not written (a decimal of too many places): an error.
-    let Ok(written) = json.encode(first.schema.as_ref(), first.value.as_ref()) else {
-        return;
-    };
-    let second = json
-        .decode(written.as_ref())
-        .expect("what was written can be read");
-    let again = json
-        .encode(second.schema.as_ref(), second.value.as_ref())
-        .expect("what was read of our own can be written");
-    assert_eq!(again, written);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| json_body::check(bytes));

@@ -3,6 +3,8 @@
 //! TOML is the worker's own form; the Java project's properties files load as they are. Must
 //! never print a value of its own accord: some are secrets.
 
+#[cfg(test)]
+mod corpus;
 mod grants;
 mod java;
 mod limits;

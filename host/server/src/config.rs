@@ -4,6 +4,9 @@
 //! Number literals keep their text (`1.50` stays `1.50`), which is why values are kept raw. Must
 //! never know what a key means.
 
+#[cfg(test)]
+mod corpus;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -1,6 +1,9 @@
 //! Checks a plugin's settings against what it declared, and writes them the way the wall wants
 //! them: durations as whole milliseconds, sizes as bytes, text lists as JSON arrays.
 
+#[cfg(test)]
+mod corpus;
+
 use connect_sandbox::{OptionKind, OptionSpec};
 
 use crate::status::REDACTED;

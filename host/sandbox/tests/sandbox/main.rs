@@ -12,6 +12,7 @@ mod budgets;
 mod cache;
 mod confinement;
 mod connector;
+mod corpus;
 mod egress;
 mod egress_http;
 mod escapes;

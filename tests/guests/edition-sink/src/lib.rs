@@ -47,8 +47,9 @@ fn cut_back(out: &mut File) -> Result<()> {
     let length = out.metadata()?.len();
     let begin = length.saturating_sub(LONGEST);
     out.seek(SeekFrom::Start(begin))?;
-    let mut tail = Vec::new();
-    out.read_to_end(&mut tail)?;
+    // each look at the file is a way to the worker and back, and this is a part of each pause
+    let mut tail = vec![0; (length - begin) as usize];
+    out.read_exact(&mut tail)?;
     let whole = tail
         .iter()
         .rposition(|byte| *byte == b'\n')

@@ -56,6 +56,12 @@ pub fn make(guest: &str, version: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text at a place of an answer; empty where there is none.
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_default()
+}
+
 /// What a connector says of its plugins.
 #[derive(Clone, Debug)]
 pub struct Editions(pub Value);
@@ -72,14 +78,12 @@ impl Editions {
 
     /// The version of its plugin.
     pub fn version(&self) -> &str {
-        let version = self.0.pointer("/plugins/0/version");
-        version.and_then(Value::as_str).unwrap_or_default()
+        text(&self.0, "/plugins/0/version")
     }
 
     /// The state of the change under way; empty without one.
     pub fn change(&self) -> &str {
-        let state = self.0.pointer("/change/state");
-        state.and_then(Value::as_str).unwrap_or_default()
+        text(&self.0, "/change/state")
     }
 
     /// The changes that are over.

@@ -5,20 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
-use connect_tests::editions::{self, Editions};
+use connect_tests::editions::{self, Editions, text};
 use connect_tests::folder::alone;
 use connect_tests::relay::{FIRST, Relay, at_least_once, boundaries, exactly_once, lines};
 use connect_tests::wait;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
 
 #[test]
 fn what_asks_for_more_waits_for_approval_and_what_refuses_settings_is_not_taken() -> Result<()> {

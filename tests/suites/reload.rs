@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
-use connect_tests::editions::{self, Editions};
+use connect_tests::editions::{self, Editions, text};
 use connect_tests::folder::alone;
 use connect_tests::metrics::Metrics;
 use connect_tests::relay::{FIRST, Line, Relay, at_least_once, boundaries, exactly_once, lines};
@@ -15,13 +15,6 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A trial long enough for a version that fails after 1 000 records of 100 a batch.
 const TRIAL: &str = "[reload]\nconfirm-batches = 30\n";
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
 
 #[test]
 fn each_record_passes_one_version_of_source_and_sink() -> Result<()> {

@@ -209,6 +209,11 @@ async fn side(
             source,
         },
     };
+    let failed = |asked: Asked| match asked {
+        Asked::Call(source) => failed(source),
+        Asked::Denied(reason) => PlanError::Denied(reason),
+        Asked::Problems(problems) => PlanError::Invalid(problems),
+    };
     let grants = shared.settings.grants.clone();
     let (plugin, settings) = (plugin.clone(), settings.clone());
     let asking = (plugin.clone(), settings.clone());
@@ -219,13 +224,8 @@ async fn side(
             .allow(&plugin.description().name, &needs)
             .map_err(|denied| Asked::Denied(denied.to_string()))
     });
-    let access = match needed.await {
-        Ok(Ok(access)) => access,
-        Ok(Err(Asked::Denied(reason))) => return Err(PlanError::Denied(reason)),
-        Ok(Err(Asked::Call(source))) => return Err(failed(source)),
-        Ok(Err(Asked::Problems(problems))) => return Err(PlanError::Invalid(problems)),
-        Err(_) => return Err(PlanError::Gone),
-    };
+    let needed = needed.await.map_err(|_| PlanError::Gone)?;
+    let access = needed.map_err(failed)?;
     // before any code of it runs with that access
     let more = more(&access);
     if !more.is_empty() {
@@ -248,13 +248,7 @@ async fn side(
             .map_err(Asked::Call)?;
         Ok((access, plan))
     });
-    match asked.await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(Asked::Call(source))) => Err(failed(source)),
-        Ok(Err(Asked::Denied(reason))) => Err(PlanError::Denied(reason)),
-        Ok(Err(Asked::Problems(problems))) => Err(PlanError::Invalid(problems)),
-        Err(_) => Err(PlanError::Gone),
-    }
+    asked.await.map_err(|_| PlanError::Gone)?.map_err(failed)
 }
 
 enum Asked {

@@ -383,10 +383,7 @@ impl Supervisor {
         let old = swap.old.clone();
         if let Some(before) = swap.before.take() {
             let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
-            let restored = restore(&store, &name, &before).await;
-            if let Err(error) = restored {
-                tracing::error!(connector = %self.spec.name, error = %story(&error), "the positions from before the change could not be stored");
-            }
+            put_back(&store, &name, &before).await;
         }
         self.adopt(old);
         self.pause_if_wished();
@@ -401,9 +398,7 @@ impl Supervisor {
             && formats(plan) == formats(&swap.old)
         {
             let store = self.shared.deps.store.clone();
-            if let Err(error) = restore(&store, &self.spec.name, before).await {
-                tracing::error!(connector = %self.spec.name, error = %story(&error), "the positions from before the change could not be stored");
-            }
+            put_back(&store, &self.spec.name, before).await;
         }
         let reason = "the connector's configuration was changed".to_owned();
         self.board
@@ -455,6 +450,13 @@ async fn settle_positions(
         restore(store, connector, &before).await?;
     }
     Ok(())
+}
+
+/// Puts positions from before in force again, where the connector goes on whether that succeeds or not.
+async fn put_back(store: &Store, connector: &str, before: &[(String, Bytes)]) {
+    if let Err(error) = restore(store, connector, before).await {
+        tracing::error!(connector, error = %story(&error), "the positions from before the change could not be stored");
+    }
 }
 
 /// Puts positions from before in force again.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
-use connect_tests::faults::{BACK_WITHIN, IDLE_SHARE, broker_losses, comes_back, share_of_a_core};
+use connect_tests::faults::{BACK_WITHIN, BUSY_SHARE, broker_losses, comes_back, share_of_a_core};
 use connect_tests::folder::alone;
 use connect_tests::scenario::{Scenario, Shape};
 use connect_tests::worker::Setup;
@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn a_killed_broker_is_waited_for() -> Result<()> {
     alone(|folder| {
-        broker_losses(Shape::ManyKey, 20_000, 2, Duration::from_secs(12), folder).map(drop)
+        let away = Duration::from_secs(12);
+        broker_losses(Shape::ManyKey, 20_000, 2, away, BUSY_SHARE, folder).map(drop)
     })
 }
 
@@ -58,7 +59,7 @@ fn a_broker_that_is_absent_at_start_is_waited_for() -> Result<()> {
         })?;
         let share = share_of_a_core(&worker, Duration::from_secs(10))?;
         ensure!(
-            share <= IDLE_SHARE,
+            share <= BUSY_SHARE,
             "waiting cost {:.1} % of a core",
             share * 100.0
         );

@@ -134,6 +134,47 @@ fn positions_of_another_format_are_taken_back() -> Result<()> {
     })
 }
 
+/// The way back to the old positions is still there after the worker was killed in the trial.
+#[test]
+fn a_kill_in_the_trial_of_another_format_does_not_lose_the_way_back() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, TRIAL)?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        // the trial ends after eleven polls
+        relay.create_with(&rest, 1, &[("pause", "300")])?;
+        relay.moves(&mut worker, 200)?;
+        editions::install(&relay.plugins, "edition-source", "10.50.22")?;
+        wait::until_true("positions of the new format are stored", PATIENCE, || {
+            worker.process().check()?;
+            let durable = relay.setup.durable()?;
+            let position = durable.position("source", "p0");
+            Ok(position.is_some_and(|position| position.parse::<u64>().is_err()))
+        })?;
+        worker.kill()?;
+
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        let back = Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "quarantined"
+        })?;
+        ensure!(back.version() == FIRST, "{}", back.0);
+        relay.moves(&mut worker, 200)?;
+        let sent = relay.drain(&worker, 1)?;
+        let again = at_least_once(&lines(&relay.out())?, &sent)?;
+        ensure!(again > 0, "the records of the failed version come again");
+        let log = relay.setup.log();
+        ensure!(
+            log.matches("positions from before the change are in force again")
+                .count()
+                == 2,
+            "after the kill, and after the failure: {log}"
+        );
+        Ok(())
+    })
+}
+
 /// A plugin that keeps more and more is given a new instance before it runs into its limit.
 #[test]
 fn an_instance_that_grows_is_made_again_and_nothing_comes_twice() -> Result<()> {

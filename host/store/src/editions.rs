@@ -1,16 +1,21 @@
-//! Which version of its plugins a connector has run with, and which versions are not to be tried
-//! again. Rows like those of `tables`, in tables of their own, since files of the first format do
-//! not have them: a table that is not there is empty.
+//! Which version of its plugins a connector has run with, what it would go back to with the one that
+//! is on trial, and which versions are not to be tried again. Rows like those of `tables`, in tables
+//! of their own, since files of the first format do not have them: a table that is not there is empty.
 
 use std::collections::BTreeMap;
 
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use crate::tables;
+
 /// Connector → JSON of an [`Edition`].
 const EDITIONS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("editions");
 /// Plugin digest → why it is not to be tried again.
 const QUARANTINE: TableDefinition<'static, &str, &str> = TableDefinition::new("quarantine");
+
+/// Connector → JSON of its positions from before a version that writes others came on trial.
+const ASIDE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("positions-aside");
 
 /// What a connector has run with last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +28,8 @@ pub struct Edition {
 }
 
 type Read<T> = Result<T, redb::Error>;
+/// Source partitions and their positions.
+type Positions = Vec<(String, Vec<u8>)>;
 
 /// What each connector has run with last.
 pub(crate) fn editions(transaction: &ReadTransaction) -> Read<BTreeMap<String, Edition>> {
@@ -58,11 +65,62 @@ pub(crate) fn quarantine(transaction: &ReadTransaction) -> Read<BTreeMap<String,
     Ok(found)
 }
 
+/// Positions that were set aside.
+pub(crate) fn aside(transaction: &ReadTransaction, connector: &str) -> Read<Option<Positions>> {
+    let table = match transaction.open_table(ASIDE) {
+        Ok(table) => table,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let row = table.get(connector)?;
+    row.map(|row| parse(connector, row.value())).transpose()
+}
+
+fn parse(connector: &str, row: &[u8]) -> Read<Positions> {
+    serde_json::from_slice(row).map_err(|error| {
+        redb::Error::Corrupted(format!("positions aside of connector {connector}: {error}"))
+    })
+}
+
+/// Sets positions aside unless some are already, which are from before an earlier trial.
+pub(crate) fn set_aside(transaction: &WriteTransaction, connector: &str) -> Read<bool> {
+    let mut table = transaction.open_table(ASIDE)?;
+    if table.get(connector)?.is_some() {
+        return Ok(false);
+    }
+    let positions = tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)?;
+    let row = serde_json::to_vec(&positions)
+        .map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+    table.insert(connector, row.as_slice())?;
+    Ok(true)
+}
+
+/// Puts positions in force again that were set aside.
+pub(crate) fn put_back(transaction: &WriteTransaction, connector: &str) -> Read<bool> {
+    let mut kept = transaction.open_table(ASIDE)?;
+    let row = kept.remove(connector)?;
+    let Some(positions) = row.map(|row| parse(connector, row.value())).transpose()? else {
+        return Ok(false);
+    };
+    let now = tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)?;
+    tables::put_positions(
+        transaction,
+        connector,
+        positions
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_slice())),
+        now.iter().map(|(key, _)| key.as_str()),
+    )?;
+    Ok(true)
+}
+
+/// What a connector runs with is what it goes back to from now on.
 pub(crate) fn set_edition(
     transaction: &WriteTransaction,
     connector: &str,
     edition: &Edition,
 ) -> Read<()> {
+    transaction.open_table(ASIDE)?.remove(connector)?;
     let row =
         serde_json::to_vec(edition).map_err(|error| redb::Error::Corrupted(error.to_string()))?;
     transaction
@@ -73,6 +131,7 @@ pub(crate) fn set_edition(
 
 pub(crate) fn forget_edition(transaction: &WriteTransaction, connector: &str) -> Read<()> {
     transaction.open_table(EDITIONS)?.remove(connector)?;
+    transaction.open_table(ASIDE)?.remove(connector)?;
     Ok(())
 }
 

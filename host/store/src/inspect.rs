@@ -141,7 +141,9 @@ impl Inspection {
     /// # Errors
     /// A row cannot be read.
     pub fn positions(&self, connector: &str) -> Result<Vec<InspectedPosition>, StoreError> {
-        let rows = self.read(|transaction| tables::positions(transaction, connector))?;
+        let rows = self.read(|transaction| {
+            tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)
+        })?;
         Ok(rows
             .into_iter()
             .map(|(partition, position)| InspectedPosition {

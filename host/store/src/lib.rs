@@ -45,6 +45,11 @@ mod lock;
 mod overlay;
 mod secrets;
 mod tables;
+fn shared(rows: Vec<(String, Vec<u8>)>) -> Vec<(String, Bytes)> {
+    let row = |(partition, position): (String, Vec<u8>)| (partition, position.into());
+    rows.into_iter().map(row).collect()
+}
+
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -195,11 +200,42 @@ impl Store {
     /// # Errors
     /// The file cannot be read.
     pub fn positions(&self, connector: &str) -> Result<Vec<(String, Bytes)>, StoreError> {
-        let rows = self.read(|transaction| tables::positions(transaction, connector))?;
-        Ok(rows
-            .into_iter()
-            .map(|(partition, position)| (partition, position.into()))
-            .collect())
+        let rows = self.read(|transaction| {
+            tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)
+        })?;
+        Ok(shared(rows))
+    }
+
+    /// Keeps a source's positions as they are beside those that a version on trial writes, until the
+    /// next [`Self::put_back`] or [`Self::set_edition`]. What is kept already stays.
+    ///
+    /// # Errors
+    /// The name is too large, or the store has failed.
+    pub async fn set_aside(&self, connector: &str) -> Result<(), StoreError> {
+        limited("the name", connector, connector.len())?;
+        let connector = connector.to_owned();
+        let change = Change::SetAside { connector };
+        self.inner.writer.apply(change).await.map(drop)
+    }
+
+    /// What [`Self::set_aside`] keeps, ordered by partition; none when it keeps nothing.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn aside(&self, connector: &str) -> Result<Option<Vec<(String, Bytes)>>, StoreError> {
+        let rows = self.read(|transaction| editions::aside(transaction, connector))?;
+        Ok(rows.map(shared))
+    }
+
+    /// Puts in force again what [`Self::set_aside`] keeps, all of it, and nothing else. Answers
+    /// whether it kept anything.
+    ///
+    /// # Errors
+    /// The name is too large, or the store has failed.
+    pub async fn put_back(&self, connector: &str) -> Result<bool, StoreError> {
+        limited("the name", connector, connector.len())?;
+        let connector = connector.to_owned();
+        self.inner.writer.apply(Change::PutBack { connector }).await
     }
 
     /// Stores how far a sink has come, all of it or nothing. Going back is allowed: an operator
@@ -232,7 +268,7 @@ impl Store {
         self.read(|transaction| tables::offsets(transaction, connector))
     }
 
-    /// Notes what a connector runs with.
+    /// Notes what a connector runs with, and that it will not go back to positions set aside.
     ///
     /// # Errors
     /// The name is too large, or the store has failed.

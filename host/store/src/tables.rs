@@ -3,7 +3,7 @@
 //! Keys are tuples, which the database compares element by element: a connector's rows lie
 //! together, and no name can run into the next element. Must never see a secret in clear.
 
-use redb::{ReadTransaction, ReadableTable as _, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,11 +103,11 @@ pub(crate) fn connectors(transaction: &ReadTransaction) -> Read<Vec<(String, Con
     Ok(rows)
 }
 
+/// From the table [`POSITIONS`].
 pub(crate) fn positions(
-    transaction: &ReadTransaction,
+    table: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
     connector: &str,
 ) -> Read<Vec<(String, Vec<u8>)>> {
-    let table = transaction.open_table(POSITIONS)?;
     let end = after(connector);
     let mut rows = Vec::new();
     for entry in table.range((connector, "")..(end.as_str(), ""))? {

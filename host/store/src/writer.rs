@@ -48,6 +48,12 @@ pub(crate) enum Change {
         connector: String,
         edition: Edition,
     },
+    SetAside {
+        connector: String,
+    },
+    PutBack {
+        connector: String,
+    },
     Quarantine {
         digest: String,
         reason: Option<String>,
@@ -231,6 +237,8 @@ fn change(transaction: &redb::WriteTransaction, change: &Change) -> Result<bool,
             editions::set_edition(transaction, connector, edition)?;
             Ok(true)
         }
+        Change::SetAside { connector } => editions::set_aside(transaction, connector),
+        Change::PutBack { connector } => editions::put_back(transaction, connector),
         Change::Quarantine { digest, reason } => {
             editions::set_quarantine(transaction, digest, reason.as_deref())
         }

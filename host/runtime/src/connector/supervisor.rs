@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::slot::{Slot, Stand};
-use super::swap::{Answered, Swap, answered};
+use super::swap::{Answered, Swap, answered, put_back};
 use super::{Order, Plan, PlanError, Shared, Within, backoff, plan};
 use crate::delivery::{TaskError, ready};
 use crate::error::story;
@@ -118,6 +118,9 @@ impl Supervisor {
     }
 
     pub(super) async fn run(mut self) {
+        // a version was on trial when the worker died, whose positions the one before does not read
+        let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
+        put_back(&store, &name).await;
         loop {
             self.step_swap().await;
             self.remember().await;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use connect_sandbox::Plugin;
 use connect_store::{Edition, Store, StoreError, Target};
 use futures::FutureExt;
@@ -46,8 +45,8 @@ pub(super) struct Swap {
     pub(super) under_way: Option<Answer>,
     /// Why the connector goes back, once it does.
     back: Option<String>,
-    /// Positions from before, where the new version writes another format.
-    before: Option<Vec<(String, Bytes)>>,
+    /// The store keeps positions from before, since the new version writes another format.
+    set_aside: bool,
     /// All tasks have to stop before they go back.
     stop_first: bool,
     /// When to look again without an event; none while not all tasks have gone over.
@@ -114,9 +113,9 @@ impl Supervisor {
             to: new.in_use(),
         }));
         // a version that is still on trial is not what anyone goes back to
-        let (old, before, under_way) = match self.swap.take() {
-            Some(trial) => (trial.old, trial.before, trial.under_way),
-            None => (current.clone(), None, None),
+        let (old, set_aside, under_way) = match self.swap.take() {
+            Some(trial) => (trial.old, trial.set_aside, trial.under_way),
+            None => (current.clone(), false, None),
         };
         let other_format = formats(&old) != formats(&new) || formats(&current) != formats(&new);
         let other_split = current.tasks != new.tasks || current.sink_tasks != new.sink_tasks;
@@ -126,7 +125,7 @@ impl Supervisor {
             left: (0..).take(self.slots.len()).collect(),
             under_way,
             back: None,
-            before,
+            set_aside,
             stop_first: other_format || other_split,
             look_at: None,
             baseline: Vec::new(),
@@ -144,10 +143,6 @@ impl Supervisor {
                 return;
             }
             self.adopt(new.clone());
-            if formats(&swap.old) != formats(&new) {
-                // what is written from here on only the new version reads
-                self.note_edition(&new).await;
-            }
             self.pause_if_wished();
         } else {
             self.plan = Some(new.clone());
@@ -381,9 +376,9 @@ impl Supervisor {
         swap.left.clear();
         swap.stop_first = false;
         let old = swap.old.clone();
-        if let Some(before) = swap.before.take() {
+        if std::mem::take(&mut swap.set_aside) {
             let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
-            put_back(&store, &name, &before).await;
+            put_back(&store, &name).await;
         }
         self.adopt(old);
         self.pause_if_wished();
@@ -394,11 +389,9 @@ impl Supervisor {
         let Some(swap) = self.swap.take() else { return };
         self.board.watch(false);
         self.board.change(None);
-        if let Some(before) = &swap.before
-            && formats(plan) == formats(&swap.old)
-        {
-            let store = self.shared.deps.store.clone();
-            put_back(&store, &self.spec.name, before).await;
+        if swap.set_aside && formats(plan) == formats(&swap.old) {
+            let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
+            put_back(&store, &name).await;
         }
         let reason = "the connector's configuration was changed".to_owned();
         self.board
@@ -443,41 +436,36 @@ async fn settle_positions(
     swap: &mut Swap,
 ) -> Result<(), StoreError> {
     if formats(&swap.old) != formats(&swap.new) {
-        if swap.before.is_none() {
-            swap.before = Some(store.positions(connector)?);
-        }
-    } else if let Some(before) = swap.before.take() {
-        restore(store, connector, &before).await?;
+        store.set_aside(connector).await?;
+        swap.set_aside = true;
+    } else if swap.set_aside {
+        restore(store, connector).await?;
+        swap.set_aside = false;
     }
     Ok(())
 }
 
 /// Puts positions from before in force again, where the connector goes on whether that succeeds or not.
-async fn put_back(store: &Store, connector: &str, before: &[(String, Bytes)]) {
-    if let Err(error) = restore(store, connector, before).await {
+pub(super) async fn put_back(store: &Store, connector: &str) {
+    if let Err(error) = restore(store, connector).await {
         tracing::error!(connector, error = %story(&error), "the positions from before the change could not be stored");
     }
 }
 
-/// Puts positions from before in force again.
-async fn restore(
-    store: &Store,
-    connector: &str,
-    before: &[(String, Bytes)],
-) -> Result<(), StoreError> {
+/// Puts positions from before in force again, if there are any.
+async fn restore(store: &Store, connector: &str) -> Result<(), StoreError> {
+    let Some(before) = store.aside(connector)? else {
+        return Ok(());
+    };
     let now = store.positions(connector)?;
     let moved = now.iter().filter(|point| !before.contains(point)).count();
+    store.put_back(connector).await?;
     tracing::warn!(
         connector,
         partitions = moved,
         "positions from before the change are in force again; records since then come once more"
     );
-    let gone: Vec<String> = now
-        .into_iter()
-        .map(|(partition, _)| partition)
-        .filter(|partition| !before.iter().any(|(known, _)| known == partition))
-        .collect();
-    store.commit_positions(connector, before, &gone).await
+    Ok(())
 }
 
 /// Numbers of the position formats that a plan's plugins write.

@@ -1,16 +1,21 @@
 //! The threads of a worker: guests on their own, REST on its own, worker and broker on theirs, so
-//! that neither a guest that computes nor a broker that is slow keeps REST from answering.
+//! that neither a guest that computes nor a broker that is slow keeps REST from answering. Guests that
+//! compute a lot do it on further threads, which leave their core to everyone else.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
+
+use connect_sandbox::Lanes;
 use tokio::runtime::{Builder, Runtime};
 
 /// Three tokio runtimes.
 pub(crate) struct Runtimes {
     /// Runs plugins and nothing else; threads `guest-N`.
-    pub(crate) guests: Runtime,
+    guests: Runtime,
+    /// Where plugins run: there, and aside.
+    pub(crate) lanes: Lanes,
     /// Answers REST; threads `rest-N`.
     pub(crate) rest: Runtime,
     /// Everything else; threads `worker-N`.
@@ -24,8 +29,10 @@ impl Runtimes {
     /// The system gives no more threads.
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = available_parallelism().map_or(2, NonZero::get).max(2);
+        let guests = runtime("guest", cores)?;
         Ok(Self {
-            guests: runtime("guest", cores)?,
+            lanes: Lanes::start(guests.handle().clone(), cores)?,
+            guests,
             rest: runtime("rest", 1)?,
             worker: runtime("worker", cores)?,
         })

@@ -16,10 +16,9 @@ use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError};
 use connect_record::Queue;
-use connect_sandbox::Access;
+use connect_sandbox::{Access, Lanes};
 use connect_store::Store;
 use futures::future::BoxFuture;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use error::{Careful, TaskError};
@@ -52,7 +51,7 @@ pub(crate) struct TaskContext {
     pub(crate) tuning: Tuning,
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) store: Store,
-    pub(crate) guests: Handle,
+    pub(crate) guests: Lanes,
     /// Cancelled when the task shall drain and end.
     pub(crate) stop: CancellationToken,
     /// What to say while running: running, or waiting for something.

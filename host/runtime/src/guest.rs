@@ -1,4 +1,4 @@
-//! Guests behind a door: an instance lives in an actor on the guests' own runtime, and a task
+//! Guests behind a door: an instance lives in an actor on the guests' own threads, and a task
 //! talks to it by messages, so that nothing of the data path ever runs on a thread where a guest
 //! may spin. Dropping the handle ends the actor and with it the instance.
 
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use connect_record::{Queue, QueueOffset, ResumePoint};
 use connect_rows::Parts;
-use connect_sandbox::{CallError, Flushed, Polled, Rejected, SinkInstance, SourceInstance};
+use connect_sandbox::{CallError, Flushed, Lanes, Polled, Rejected, SinkInstance, SourceInstance};
 use futures::future::BoxFuture;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::delivery::TaskError;
 
@@ -71,7 +71,15 @@ const WAITING: usize = 4;
 struct Door<C> {
     calls: mpsc::Sender<C>,
     actor: JoinHandle<()>,
+    gone: CancellationToken,
     high_water: HighWater,
+}
+
+/// An instance in its actor. It may be dropped later than the actor's handle is done.
+struct Held<I> {
+    instance: I,
+    /// After the instance, so that it tells that it is gone.
+    _gone: DropGuard,
 }
 
 /// Whether the instance was above its high-water mark after its last call. It is noted before the
@@ -104,6 +112,7 @@ impl<C> Door<C> {
         {
             tracing::error!("a guest's actor ended by a panic");
         }
+        self.gone.cancelled().await;
     }
 }
 
@@ -143,11 +152,18 @@ fn answer<T>(reply: Reply<T>, result: Result<T, CallError>) {
 pub(crate) struct SourceGuest(Door<SourceCall>);
 
 impl SourceGuest {
-    pub(crate) fn new(guests: &Handle, mut instance: SourceInstance) -> Self {
+    pub(crate) fn new(guests: &Lanes, instance: SourceInstance) -> Self {
         let (calls, mut inbox) = mpsc::channel(WAITING);
+        let gone = CancellationToken::new();
+        let held = Held {
+            instance,
+            _gone: gone.clone().drop_guard(),
+        };
         let high_water = HighWater::default();
         let noted = high_water.clone();
         let actor = guests.spawn(async move {
+            let mut held = held;
+            let instance = &mut held.instance;
             while let Some(call) = inbox.recv().await {
                 match call {
                     SourceCall::Open(settings, reply) => {
@@ -173,6 +189,7 @@ impl SourceGuest {
         Self(Door {
             calls,
             actor,
+            gone,
             high_water,
         })
     }
@@ -222,11 +239,18 @@ impl SourceGuest {
 pub(crate) struct SinkGuest(Door<SinkCall>);
 
 impl SinkGuest {
-    pub(crate) fn new(guests: &Handle, mut instance: SinkInstance) -> Self {
+    pub(crate) fn new(guests: &Lanes, instance: SinkInstance) -> Self {
         let (calls, mut inbox) = mpsc::channel(WAITING);
+        let gone = CancellationToken::new();
+        let held = Held {
+            instance,
+            _gone: gone.clone().drop_guard(),
+        };
         let high_water = HighWater::default();
         let noted = high_water.clone();
         let actor = guests.spawn(async move {
+            let mut held = held;
+            let instance = &mut held.instance;
             while let Some(call) = inbox.recv().await {
                 match call {
                     SinkCall::Open(settings, queues, reply) => {
@@ -251,6 +275,7 @@ impl SinkGuest {
         Self(Door {
             calls,
             actor,
+            gone,
             high_water,
         })
     }

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use connect_broker::Broker;
 use connect_plugins::Registry;
-use connect_sandbox::Grants;
+use connect_sandbox::{Grants, Lanes};
 use connect_store::Store;
-use tokio::runtime::Handle;
 
 use crate::limits::LimitLevels;
 
@@ -170,5 +169,5 @@ pub struct Dependencies {
     pub plugins: Arc<Registry>,
     /// Where guest code runs; nothing else does, so that REST and broker traffic go on while
     /// every guest is busy.
-    pub guests: Handle,
+    pub guests: Lanes,
 }

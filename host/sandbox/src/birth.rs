@@ -14,7 +14,6 @@ use crate::error::CallError;
 use crate::limits::Limits;
 use crate::log::Who;
 use crate::meter::Meter;
-use crate::spare::Spare;
 use crate::state::State;
 use crate::text;
 use crate::ticker::Ticker;
@@ -27,7 +26,6 @@ pub(crate) const INSTANTIATE: &str = "instantiate";
 pub(crate) struct Origin {
     pub(crate) pre: InstancePre<State>,
     pub(crate) ticker: Arc<Ticker>,
-    pub(crate) spare: Arc<Spare>,
     pub(crate) outside: Arc<Outside>,
     /// Bytes out of the guest per call where the limits name none.
     pub(crate) hostcall_bytes: u64,
@@ -78,8 +76,8 @@ impl Guest<()> {
                 step: "making its store",
                 source: error.into(),
             })?;
-        let (ticker, spare) = (Arc::clone(&origin.ticker), Arc::clone(&origin.spare));
-        let mut guest = Guest::empty(store, Arc::clone(&plugin), limits, ticker, spare);
+        let ticker = Arc::clone(&origin.ticker);
+        let mut guest = Guest::empty(store, Arc::clone(&plugin), limits, ticker);
         let instance = guest
             .call(INSTANTIATE, async |(), store| {
                 origin.pre.instantiate_async(store).await
@@ -155,7 +153,6 @@ pub(crate) mod tests {
         let origin = Origin {
             pre,
             ticker,
-            spare: Arc::new(Spare::start().unwrap()),
             outside: Arc::default(),
             hostcall_bytes: 1 << 20,
         };

@@ -16,7 +16,6 @@ use crate::fault;
 use crate::limits::Limits;
 use crate::meter::Meter;
 use crate::share::{Overdue, Share};
-use crate::spare::Spare;
 use crate::state::State;
 use crate::text;
 use crate::ticker::Ticker;
@@ -50,10 +49,9 @@ impl Guest<()> {
         plugin: Arc<str>,
         limits: Limits,
         ticker: Arc<Ticker>,
-        spare: Arc<Spare>,
     ) -> Self {
         let meter = store.data().meter.clone();
-        let share = Share::new(limits.cpu_share, spare, meter.clone());
+        let share = Share::new(limits.cpu_share, meter.clone());
         store.data_mut().budget = Budget::new(limits.call_cpu, share.spent());
         Self {
             store,

@@ -20,7 +20,6 @@ use crate::inspect::{Inspected, inspect};
 use crate::linker;
 use crate::load_error::LoadError;
 use crate::plugin::{Plugin, Roles};
-use crate::spare::Spare;
 use crate::state::State;
 use crate::text;
 use crate::ticker::Ticker;
@@ -39,7 +38,6 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     linker: Linker<State>,
     ticker: Arc<Ticker>,
-    spare: Arc<Spare>,
     outside: Arc<Outside>,
     pub(crate) cache: Option<CodeCache>,
     pub(crate) compiling: Arc<Semaphore>,
@@ -57,14 +55,13 @@ impl Sandbox {
         let linker = linker::linker(&engine).map_err(|error| failed(format!("{error:#}")))?;
         let ticker = Ticker::start(engine.weak(), settings.epoch_tick)
             .map_err(|error| failed(error.to_string()))?;
-        let spare = Spare::start().map_err(|error| failed(error.to_string()))?;
         let cache = settings
             .code_cache
             .as_ref()
             .map(|directory| CodeCache::open(directory, &engine))
             .transpose()?;
         let outside = Arc::new(Outside::new(&settings.network));
-        let (ticker, spare) = (Arc::new(ticker), Arc::new(spare));
+        let ticker = Arc::new(ticker);
         let compiling = Arc::new(Semaphore::new(1));
         Ok(Self {
             shared: Arc::new(Shared {
@@ -72,7 +69,6 @@ impl Sandbox {
                 engine,
                 linker,
                 ticker,
-                spare,
                 outside,
                 cache,
                 compiling,
@@ -104,7 +100,6 @@ impl Sandbox {
         let origin = Origin {
             pre,
             ticker: Arc::clone(&self.shared.ticker),
-            spare: Arc::clone(&self.shared.spare),
             outside: Arc::clone(&self.shared.outside),
             hostcall_bytes: 2 * self.shared.settings.batch.bytes.max(LARGEST_RECORD_BYTES),
         };

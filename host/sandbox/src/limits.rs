@@ -32,8 +32,9 @@ pub struct Limits {
     /// Time on a processor that one call may take, as the clock of its thread shows it. Looked at with
     /// each tick of the epoch, so a call is stopped up to a tick later. Default 10 s.
     pub call_cpu: Duration,
-    /// Percent of one core, on average over a second. A guest that is over it is held back while
-    /// others want the core. Default 50; 100 never holds one back.
+    /// Percent of one core that a guest may take from others, on average over a second. Over it, and
+    /// for the rest of a call that has computed for 2 ms, it has what others leave, and no less than
+    /// its share. Default 50; 100 never holds one back.
     pub cpu_share: u32,
     /// Time one call may take, waiting included. Default 60 s.
     pub call_wall: Duration,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::gate::{Dropped, Gate};
+use crate::lanes;
 use crate::limit::{Limit, Refused};
 use crate::limits::Limits;
 use crate::meter::Meter;
@@ -103,7 +104,12 @@ impl PluginLog {
                 return;
             }
         }
-        emit(&self.who, level, origin, &written);
+        self.emit(level, origin, written);
+    }
+
+    fn emit(&self, level: Level, origin: &'static str, line: String) {
+        let who = self.who.clone();
+        lanes::properly(move || emit(&who, level, origin, &line));
     }
 
     /// Forgets what was printed: a new call begins.
@@ -134,7 +140,7 @@ impl PluginLog {
                 asked: None,
             };
             let line = format!("{lines} lines were dropped: {}", refused.to(&self.who));
-            emit(&self.who, Level::Warn, "log", &line);
+            self.emit(Level::Warn, "log", line);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -68,25 +68,37 @@ pub(crate) fn take<R>(turn: impl FnOnce() -> R) -> (R, Duration) {
 
 /// What the turns of a call took together. Clones count into the same sum.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Spent(Arc<AtomicU64>);
+pub(crate) struct Spent(Arc<Turns>);
+
+#[derive(Debug, Default)]
+struct Turns {
+    nanos: AtomicU64,
+    /// The present turn was ended by a tick.
+    yielded: AtomicBool,
+}
 
 impl Spent {
     /// A call begins.
     pub(crate) fn begin(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.0.nanos.store(0, Ordering::Relaxed);
     }
 
-    /// A turn ended.
-    pub(crate) fn add(&self, turn: Duration) {
+    /// A turn ended. Answers whether the guest was computing and would go on at once.
+    pub(crate) fn add(&self, turn: Duration) -> bool {
         let turn = u64::try_from(turn.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_add(turn, Ordering::Relaxed);
+        self.0.nanos.fetch_add(turn, Ordering::Relaxed);
+        self.0.yielded.swap(false, Ordering::Relaxed)
+    }
+
+    /// What the turns so far took.
+    pub(crate) fn of_call(&self) -> Duration {
+        Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed))
     }
 
     /// Of the call so far, with the turn that is taken on this thread: for the guest's own thread.
     fn so_far(&self) -> Duration {
         let turn = TAKEN.get().map(|turn| turn.so_far(Instant::now()));
-        let ended = Duration::from_nanos(self.0.load(Ordering::Relaxed));
-        ended.saturating_add(turn.unwrap_or_default())
+        self.of_call().saturating_add(turn.unwrap_or_default())
     }
 }
 
@@ -113,8 +125,9 @@ impl Budget {
         self.over = false;
     }
 
-    /// Whether there is some left, as asked on the guest's thread at a tick.
+    /// Whether there is some left, as asked on the guest's thread at a tick, which ends the turn.
     pub(crate) fn left(&mut self) -> bool {
+        self.spent.0.yielded.store(true, Ordering::Relaxed);
         self.over |= self.spent.so_far() >= self.most;
         !self.over
     }
@@ -169,8 +182,8 @@ mod tests {
     fn a_budget_is_of_the_turns_of_one_call_with_the_present_one() {
         let spent = Spent::default();
         let mut budget = Budget::new(30 * MS, spent.clone());
-        spent.add(20 * MS);
-        assert!(budget.left());
+        assert!(!spent.add(20 * MS));
+        assert!(budget.left() && spent.add(Duration::ZERO));
         let (left, _) = take(|| {
             wait(40 * MS);
             budget.left()

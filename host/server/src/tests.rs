@@ -10,10 +10,11 @@ use axum::routing::get;
 use connect_broker::{RocketMq, RocketMqSettings};
 use connect_plugins::Registry;
 use connect_runtime::{Dependencies, Worker, WorkerSettings};
-use connect_sandbox::{Sandbox, SandboxSettings};
+use connect_sandbox::{Lanes, Sandbox, SandboxSettings};
 use connect_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -63,7 +64,7 @@ async fn start() -> Running {
             broker: Arc::new(broker),
             store: Store::open(directory.path()).unwrap(),
             plugins: Arc::new(Registry::new(sandbox, Vec::new())),
-            guests: tokio::runtime::Handle::current(),
+            guests: Lanes::start(Handle::current(), 1).unwrap(),
         },
     )
     .unwrap();

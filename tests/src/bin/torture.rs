@@ -146,8 +146,7 @@ fn torture(what: &str, mut options: Options, folder: &Path) -> Result<()> {
             options.end()?;
             let away = Duration::from_secs(10);
             let most = faults::IDLE_SHARE;
-            let seen =
-                faults::broker_losses(Shape::ManyKey, lines, losses, away, most, folder)?;
+            let seen = faults::broker_losses(Shape::ManyKey, lines, losses, away, most, folder)?;
             println!(
                 "{losses} losses of the broker: {lines} lines, none missing, all in order; {} came \
                  again; went on within {} ms; waiting cost {:.2} % of a core",

@@ -102,7 +102,7 @@ async fn start(settings: Settings, runtimes: &Runtimes) -> Result<Running, Failu
             broker: Arc::new(broker),
             store: store.clone(),
             plugins,
-            guests: runtimes.guests.handle().clone(),
+            guests: runtimes.lanes.clone(),
         },
     )?;
     let rest = answer(listening, worker.clone(), runtimes);
@@ -187,7 +187,7 @@ async fn plugins(
     tracing::info!("loading plugins; those that are new are compiled first");
     // Describing itself is the first thing a plugin does, so on the guests' threads.
     let loading = Arc::clone(&registry);
-    let loaded = runtimes.guests.spawn(async move { loading.reload().await });
+    let loaded = runtimes.lanes.spawn(async move { loading.reload().await });
     for problem in loaded.await?.problems {
         // with its causes: the reason is what someone who put the file there needs
         tracing::error!("plugins: {}", Failure::from(problem).text());

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use connect_sandbox::{CallError, Limit, Limits, Meter, SourceInstance};
+use connect_sandbox::{CallError, Lanes, Limit, Limits, Meter, SourceInstance};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fixtures::{Stored, plugin, poll, scope, settings, source};
@@ -67,10 +67,12 @@ fn spent(name: &str) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-fn guests(name: &str) -> Runtime {
+fn guests(name: &str) -> (Runtime, Lanes) {
     let mut runtime = Builder::new_multi_thread();
     runtime.worker_threads(2).thread_name(name).enable_all();
-    runtime.build().unwrap()
+    let runtime = runtime.build().unwrap();
+    let lanes = Lanes::start(runtime.handle().clone(), 2).unwrap();
+    (runtime, lanes)
 }
 
 /// An open source that spins when it is polled, with one hundredth of a core as its share, and its
@@ -91,15 +93,23 @@ async fn spinning() -> (SourceInstance, Meter) {
     (spinning, meter)
 }
 
+fn wait(otherwise: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < end, "{otherwise}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_guest_over_its_share_has_what_others_leave() {
-    let runtime = guests("share-guest");
+    let (runtime, lanes) = guests("share-guest");
     let (mut spinning, meter) = runtime.block_on(spinning());
     let mut neighbour = runtime.block_on(source("seq-source", &[]));
 
     let busy = Busy::start("share-busy");
     let (mine, theirs) = (meter.read().cpu, spent("share-busy"));
-    let spin = runtime.spawn(async move { poll(&mut spinning).await.map(|_| ()) });
+    let spin = lanes.spawn(async move { poll(&mut spinning).await.map(|_| ()) });
     let answers = runtime.spawn(async move {
         let end = Instant::now() + WATCH;
         let mut answers = 0;
@@ -135,13 +145,15 @@ fn a_guest_over_its_share_has_what_others_leave() {
 
 #[test]
 fn a_guest_that_is_dropped_while_it_is_held_back_is_gone() {
-    let runtime = guests("share-dropped");
-    let (mut spinning, _) = runtime.block_on(spinning());
+    let (runtime, lanes) = guests("share-dropped");
+    let (mut spinning, meter) = runtime.block_on(spinning());
     let _busy = Busy::start("share-others");
-    runtime.block_on(async {
-        let task = tokio::spawn(async move { poll(&mut spinning).await.map(|_| ()) });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        task.abort();
-        assert!(task.await.unwrap_err().is_cancelled());
+    let task = lanes.spawn(async move { poll(&mut spinning).await.map(|_| ()) });
+    wait("it is not held back", || meter.read().held > Duration::ZERO);
+    task.abort();
+    assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+    // Its thread comes to a core now and then, and then it is let go.
+    wait("its memory is still there", || {
+        meter.read().memory_bytes == 0
     });
 }

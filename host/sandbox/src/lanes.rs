@@ -8,17 +8,17 @@
 //! first. Nor must it ever start a thread, which would be as it is, for good. Which lane a guest
 //! belongs to is decided in `share`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Where a turn is taken.
@@ -30,7 +30,18 @@ pub(crate) enum Lane {
     Idle,
 }
 
+/// After so much of computing, a thread of the idle lane stops for a moment. The system moves a thread
+/// that waits behind another one to a free core when that core falls idle, and a core that is busy for
+/// ever with what gives way to everyone never does: without these pauses the median latency of
+/// neighbours more than doubled, beside a guest as beside any other process of the idle policy.
+const BUSY: Duration = Duration::from_micros(900);
+const PAUSE: Duration = Duration::from_micros(100);
+
 thread_local! {
+    /// Where a thread of the idle lane puts what it must not do itself.
+    static WORK: RefCell<Option<mpsc::UnboundedSender<Work>>> = const { RefCell::new(None) };
+    /// How long this thread of the idle lane has computed since it last stopped.
+    static COMPUTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     /// The lane of this thread, while it runs a task that can be moved.
     static HERE: Cell<Option<Lane>> = const { Cell::new(None) };
     /// Where that task wants to go on.
@@ -47,21 +58,29 @@ pub(crate) fn go_on(lane: Lane) {
     WISH.set(Some(lane));
 }
 
-/// Threads for what guests of the idle lane start outside and that blocks: calls of the file system.
-/// All of them are there from the beginning, see the module.
-const OUTSIDE: usize = 8;
-const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// Something that is not to be done in the idle lane.
+type Work = Box<dyn FnOnce() + Send>;
 
 /// Does what others may have to wait for, like writing a line of the log: at once, or soon and in the
 /// same order on an ordinary thread when the present task is in the idle lane.
 pub(crate) fn properly(work: impl FnOnce() + Send + 'static) {
-    if here() == Some(Lane::Idle) {
-        // The turn was begun with the ordinary threads as what tokio takes for its own.
-        drop(tokio::spawn(async move { work() }));
-    } else {
+    let work: Work = Box::new(work);
+    let left = match here() {
+        Some(Lane::Idle) => WORK.with_borrow(|queue| match queue {
+            Some(queue) => queue.send(work).map_err(|unsent| unsent.0).err(),
+            None => Some(work),
+        }),
+        _ => Some(work),
+    };
+    if let Some(work) = left {
         work();
     }
 }
+
+/// Threads for what guests of the idle lane start outside and that blocks: calls of the file system.
+/// All of them are there from the beginning, see the module.
+const OUTSIDE: usize = 8;
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The threads of both lanes. Clones are one; with the last one, those that were started here end.
 #[derive(Clone, Debug)]
@@ -98,9 +117,20 @@ impl Lanes {
             .thread_keep_alive(FOR_EVER)
             .thread_name("outside")
             .enable_all();
+        let outside = outside.build()?;
+        let (queue, mut works) = mpsc::unbounded_channel::<Work>();
+        outside.spawn(async move {
+            while let Some(work) = works.recv().await {
+                work();
+            }
+        });
+        let idle = idle.on_thread_start(move || {
+            give_way();
+            WORK.set(Some(queue.clone()));
+        });
         let aside = Aside {
-            idle: Some(idle.on_thread_start(give_way).build()?),
-            outside: Some(outside.build()?),
+            idle: Some(idle.build()?),
+            outside: Some(outside),
         };
         aside.summon();
         Ok(Self {
@@ -183,14 +213,34 @@ async fn aside<F>(
             if back.poll_closed(context).is_ready() {
                 return Poll::Ready(None);
             }
-            let _outside = outside.enter();
-            stint.as_mut().poll(context)
+            let begun = Instant::now();
+            let turn = {
+                let _outside = outside.enter();
+                stint.as_mut().poll(context)
+            };
+            stop_now_and_then(begun.elapsed());
+            turn
         })
         .await
     };
     if let Err(unclaimed) = back.send((task, output)) {
         // To let an instance go is the worker's work.
         outside.spawn(async move { drop(unclaimed) });
+    }
+}
+
+/// After a turn on the idle lane that took so long.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "not a wait for a condition: to be off the core is all that the pause is for"
+)]
+fn stop_now_and_then(turn: Duration) {
+    let computed = COMPUTED.get() + turn;
+    if computed < BUSY {
+        COMPUTED.set(computed);
+    } else {
+        std::thread::sleep(PAUSE);
+        COMPUTED.set(Duration::ZERO);
     }
 }
 
@@ -247,178 +297,4 @@ fn give_way() {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Mutex;
-
-    fn thread_name() -> String {
-        std::thread::current().name().unwrap_or_default().to_owned()
-    }
-
-    /// Goes on over there.
-    async fn to(lane: Lane) {
-        poll_fn(|_| {
-            if here() == Some(lane) {
-                return Poll::Ready(());
-            }
-            go_on(lane);
-            Poll::Pending
-        })
-        .await;
-    }
-
-    /// A runtime whose threads are called `ordinary`, and lanes of it.
-    fn lanes() -> (Runtime, Lanes) {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(1).thread_name("ordinary");
-        let runtime = builder.enable_all().build().unwrap();
-        let lanes = Lanes::start(runtime.handle().clone(), 1).unwrap();
-        (runtime, lanes)
-    }
-
-    #[test]
-    fn a_task_goes_to_and_fro_and_what_it_starts_is_done_elsewhere() {
-        let (runtime, lanes) = lanes();
-        let task = lanes.spawn(async {
-            let mut seen = Vec::new();
-            for lane in [Lane::Ordinary, Lane::Idle, Lane::Idle, Lane::Ordinary] {
-                to(lane).await;
-                let started = tokio::spawn(async { thread_name() });
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                seen.push((thread_name(), started.await.unwrap()));
-            }
-            seen
-        });
-        let seen = runtime.block_on(task).unwrap();
-        let seen: Vec<_> = seen
-            .iter()
-            .map(|(here, started)| (here.as_str(), started.as_str()))
-            .collect();
-        let idle = ("idle-guest", "outside");
-        let ordinary = ("ordinary", "ordinary");
-        assert_eq!(seen, [ordinary, idle, idle, ordinary]);
-    }
-
-    #[test]
-    fn outside_of_such_a_task_there_is_no_lane() {
-        assert_eq!(here(), None);
-        let (runtime, lanes) = lanes();
-        let nested = lanes.spawn(async {
-            let inner = tokio::spawn(async { here() }).await.unwrap();
-            (here(), inner)
-        });
-        let nested = runtime.block_on(nested).unwrap();
-        assert_eq!(nested, (Some(Lane::Ordinary), None));
-    }
-
-    /// Says on which thread it was dropped.
-    struct Dropped(Mutex<Option<oneshot::Sender<String>>>);
-
-    impl Drop for Dropped {
-        fn drop(&mut self) {
-            let told = self.0.lock().unwrap().take().unwrap().send(thread_name());
-            told.unwrap();
-        }
-    }
-
-    #[test]
-    fn whoever_is_aborted_is_not_dropped_on_the_idle_lane() {
-        let (runtime, lanes) = lanes();
-        for (lane, thread) in [(Lane::Ordinary, "ordinary"), (Lane::Idle, "outside")] {
-            let (dropped, drops) = oneshot::channel();
-            let dropped = Dropped(Mutex::new(Some(dropped)));
-            let (there, arrival) = oneshot::channel();
-            let task = lanes.spawn(async move {
-                let _dropped = dropped;
-                to(lane).await;
-                there.send(()).unwrap();
-                pending::<()>().await;
-            });
-            runtime.block_on(async {
-                arrival.await.unwrap();
-                task.abort();
-                assert!(task.await.unwrap_err().is_cancelled());
-                assert_eq!(drops.await.unwrap(), thread);
-            });
-        }
-    }
-
-    #[test]
-    fn a_panic_over_there_is_one_here() {
-        let (runtime, lanes) = lanes();
-        let task = lanes.spawn(async {
-            to(Lane::Idle).await;
-            panic!("on purpose");
-        });
-        assert!(runtime.block_on(task).unwrap_err().is_panic());
-    }
-
-    #[test]
-    fn what_others_wait_for_is_done_in_order_by_an_ordinary_thread() {
-        let (runtime, lanes) = lanes();
-        let (done, doings) = std::sync::mpsc::channel();
-        let task = lanes.spawn(async move {
-            for number in 0..3_000 {
-                // Not everything in one turn.
-                if number % 1_000 == 0 {
-                    to(Lane::Ordinary).await;
-                    to(Lane::Idle).await;
-                }
-                let done = done.clone();
-                properly(move || done.send((number, thread_name())).unwrap());
-            }
-        });
-        runtime.block_on(task).unwrap();
-        let done: Vec<_> = doings.iter().collect();
-        assert!(done.iter().map(|(number, _)| *number).eq(0..3_000));
-        assert!(done.iter().all(|(_, thread)| thread == "outside"));
-    }
-
-    /// The scheduling policy of this thread: the 41st field, see proc_pid_stat(5) and sched(7).
-    #[cfg(target_os = "linux")]
-    fn policy() -> u32 {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let fields = stat.rsplit_once(')').unwrap().1;
-        fields.split_whitespace().nth(38).unwrap().parse().unwrap()
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn only_the_turns_are_taken_at_the_lowest_priority() {
-        const OTHER: u32 = 0;
-        const IDLE: u32 = 5;
-        let (runtime, lanes) = lanes();
-        let task = lanes.spawn(async {
-            to(Lane::Idle).await;
-            let here = policy();
-            // More at once than there are threads for it.
-            let blocking: Vec<_> = (0..4 * OUTSIDE)
-                .map(|_| {
-                    tokio::task::spawn_blocking(|| {
-                        (policy(), std::thread::sleep(Duration::from_millis(1)))
-                    })
-                })
-                .collect();
-            let mut outside = Vec::new();
-            for call in blocking {
-                outside.push(call.await.unwrap().0);
-            }
-            (here, outside)
-        });
-        let (here, outside) = runtime.block_on(task).unwrap();
-        assert_eq!(here, IDLE);
-        assert!(outside.iter().all(|policy| *policy == OTHER), "{outside:?}");
-    }
-
-    #[test]
-    fn the_threads_end_with_the_last_handle() {
-        let (_runtime, lanes) = lanes();
-        let threads = lanes.aside.idle.as_ref().unwrap().metrics().num_workers();
-        assert_eq!(threads, 1);
-        let idle = Arc::downgrade(&lanes.aside);
-        drop(lanes.clone());
-        assert!(idle.upgrade().is_some());
-        drop(lanes);
-        assert!(idle.upgrade().is_none());
-    }
-}
+mod tests;

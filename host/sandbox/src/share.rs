@@ -191,7 +191,8 @@ struct Credit {
     wanted: i64,
     /// All was spent, and not enough saved up since to be worth a change of lanes.
     spent: bool,
-    /// What the guest would have had by its share and did not have in the idle lane.
+    /// What the guest would have had by its share in the idle lane and did not have; below nothing
+    /// where others left it more.
     behind: i64,
 }
 
@@ -238,14 +239,17 @@ impl Credit {
             *account = account.saturating_sub(nanos(time)).max(-self.most);
         }
         self.spent |= self.saved <= 0;
-        self.behind = self.behind.saturating_sub(nanos(time)).max(0);
+        self.behind = self.behind.saturating_sub(nanos(time)).max(-self.most);
     }
 
     /// A turn in the idle lane, which `took` so long with the wait for it, and in which the guest ran
     /// for `time`. Answers whether it wants more than its share.
     fn left_over(&mut self, took: Duration, time: Duration) -> bool {
         let missing = share_of(took, self.percent).saturating_sub(nanos(time));
-        self.behind = self.behind.saturating_add(missing).clamp(0, self.most);
+        self.behind = self
+            .behind
+            .saturating_add(missing)
+            .clamp(-self.most, self.most);
         self.wanted = self.wanted.saturating_sub(nanos(took)).max(-self.most);
         self.wanted <= 0
     }
@@ -320,12 +324,12 @@ mod tests {
             credit.left_over(10 * MS, 6 * MS);
         };
         assert!((0..1_000).all(|_| long(10 * MS, left) == Lane::Idle));
-        // They leave it a tenth.
+        // They leave it a tenth, for long enough that it is below its share on average over a second.
         let left = &mut |credit: &mut Credit| {
             credit.left_over(10 * MS, MS);
         };
-        assert_eq!(long(10 * MS, left), Lane::Idle);
-        assert_eq!(long(10 * MS, left), Lane::Ordinary);
+        let turns = (0..).take_while(|_| long(10 * MS, left) == Lane::Idle);
+        assert_eq!(turns.count(), 126);
         // Until it has caught up.
         let turns =
             (0..).take_while(|_| long(MS, &mut |credit| credit.spend(MS)) == Lane::Ordinary);

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -44,25 +45,37 @@ pub enum Hostile {
     Trap,
     /// Has nothing, and always at once.
     Empty,
+    /// No guest, but a process beside the worker that computes while nobody else wants a core: what the
+    /// machine does to the neighbours when its cores are not idle, and no guest that uses idle time
+    /// can be without.
+    Outside,
 }
 
 impl Hostile {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Spin, Self::Memory, Self::Log, Self::Trap, Self::Empty];
+    pub const ALL: [Self; 6] = [
+        Self::Spin,
+        Self::Memory,
+        Self::Log,
+        Self::Trap,
+        Self::Empty,
+        Self::Outside,
+    ];
 
-    /// Its plugin.
-    pub fn plugin(self) -> &'static str {
+    /// Its name: that of the plugin, or `outside`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Spin => "spin",
             Self::Memory => "memory-bomb",
             Self::Log => "log-flood",
             Self::Trap => "trap-source",
             Self::Empty => "idle-source",
+            Self::Outside => "outside",
         }
     }
 
     fn config(self) -> Value {
-        json!({"connector.class": self.plugin(), "connect.topicname": "hostile"})
+        json!({"connector.class": self.name(), "connect.topicname": "hostile"})
     }
 }
 
@@ -95,9 +108,9 @@ pub struct Outcome {
 impl Outcome {
     /// Whether nobody suffered more than the machine's own changes and the margin.
     pub fn holds(&self) -> bool {
-        self.changes
-            .iter()
-            .all(|(_, change)| change.within(&self.noise, MARGIN))
+        let guests = self.changes.iter();
+        let mut guests = guests.filter(|(hostile, _)| *hostile != Hostile::Outside);
+        guests.all(|(_, change)| change.within(&self.noise, MARGIN))
     }
 }
 
@@ -108,7 +121,7 @@ impl fmt::Display for Outcome {
         for (hostile, change) in &self.changes {
             let holds = change.within(&self.noise, MARGIN);
             let verdict = if holds { "holds" } else { "DOES NOT HOLD" };
-            writeln!(f, "{}: {change}; {verdict}", hostile.plugin())?;
+            writeln!(f, "{}: {change}; {verdict}", hostile.name())?;
         }
         Ok(())
     }
@@ -120,7 +133,9 @@ impl fmt::Display for Outcome {
 /// Something does not start, or a neighbour lost a record.
 pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
     let mut cluster = Cluster::started(directory)?;
-    let guests = plan.hostile.iter().map(|hostile| hostile.plugin());
+    let guests = plan.hostile.iter();
+    let guests = guests.filter(|hostile| **hostile != Hostile::Outside);
+    let guests = guests.map(|hostile| hostile.name());
     let guests: Vec<&str> = guests.chain(["seq-source", "latency-sink"]).collect();
     let mut setup = Setup::new(&directory.join("worker"), &cluster.namesrv())?;
     setup = setup.with_guests(&guests)?;
@@ -148,6 +163,26 @@ pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
         noise,
         changes,
     })
+}
+
+/// A process of the system's idle policy that computes until it is dropped.
+struct Outside(Child);
+
+impl Outside {
+    fn start() -> Result<Self> {
+        let mut command = Command::new("chrt");
+        command.args(["--idle", "0", "sh", "-c", "while :; do :; done"]);
+        let child = command.spawn().context("`chrt` of util-linux is needed")?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        // One that is gone already is as good.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// The neighbours and where they live.
@@ -235,6 +270,11 @@ impl Street<'_> {
     }
 
     fn beside(&self, hostile: Hostile, length: Duration) -> Result<Turn> {
+        if hostile == Hostile::Outside {
+            let _process = Outside::start()?;
+            self.pass(SETTLE)?;
+            return self.turn("n", length);
+        }
         self.rest()?.create("hostile", &hostile.config())?;
         self.pass(SETTLE)?;
         let turn = self.turn("n", length);

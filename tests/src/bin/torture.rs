@@ -31,7 +31,9 @@ cargo xtask torture [what] [--release] [option…]
   neighbours   four pairs of connectors at half their maximum, alone and beside hostile guests
                  --pairs N    of turns alone and with each guest (10)
                  --seconds N  of a turn (5)
-                 --guest P    spin, memory-bomb, log-flood, trap-source or idle-source instead of all
+                 --guest P    spin, memory-bomb, log-flood, trap-source or idle-source instead of all,
+                              or several with commas; `outside` is a process of the idle policy
+                              beside the worker, for comparison
                  --rate N     records a second instead of half the measured maximum
                  --share N    `cpu-share` of the worker instead of its default
   swaps        changes of plugins under full load: --count N (500), some 40 MB of disk for each;
@@ -259,9 +261,12 @@ fn neighbours_run(mut options: Options, folder: &Path) -> Result<()> {
     let share = options.number("--share")?;
     let hostile = match options.value("--guest")? {
         None => Hostile::ALL.to_vec(),
-        Some(name) => {
-            let found = Hostile::ALL.into_iter().find(|one| one.plugin() == name);
-            vec![found.with_context(|| format!("no hostile guest is called `{name}`"))?]
+        Some(names) => {
+            let find = |name: &str| {
+                let found = Hostile::ALL.into_iter().find(|one| one.name() == name);
+                found.with_context(|| format!("no hostile guest is called `{name}`"))
+            };
+            names.split(',').map(find).collect::<Result<_>>()?
         }
     };
     options.end()?;

@@ -86,7 +86,7 @@ impl fmt::Display for Pauses {
         let (all, commit) = (&self.first_record, &self.committed);
         write!(
             f,
-            "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {} (commit alone p50 {:.2} ms, p99 {:.2} ms; until open p50 {:.2} ms)",
+            "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {} (commit alone p50 {:.2} ms, p99 {:.2} ms; until open p50 {:.2} ms, p99 {:.2} ms)",
             percentile(all, 0.5),
             percentile(all, 0.99),
             percentile(all, 1.0),
@@ -94,6 +94,7 @@ impl fmt::Display for Pauses {
             percentile(commit, 0.5),
             percentile(commit, 0.99),
             percentile(&self.opened, 0.5),
+            percentile(&self.opened, 0.99),
         )
     }
 }

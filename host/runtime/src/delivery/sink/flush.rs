@@ -6,7 +6,7 @@ use connect_store::StoredOffset;
 use tokio::time::Instant;
 
 use super::seat::Seat;
-use super::task::Job;
+use super::task::{Job, close};
 use crate::delivery::TaskError;
 use crate::failpoint::{self, Point};
 use crate::guest::Failed;
@@ -16,6 +16,12 @@ impl Job<'_> {
     /// answer from the plugin, as when the task is stopped while a sink asks to be called again,
     /// nothing is committed and everything counts as unflushed still.
     pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
+        self.flush_and(false).await
+    }
+
+    /// [`Self::flush`], and where this instance is `leaving` it is closed while its last offsets
+    /// become durable: it has nothing more to say about them.
+    pub(super) async fn flush_and(&mut self, leaving: bool) -> Result<(), TaskError> {
         self.flush_due = None;
         let mut ends: Vec<QueueOffset> = self
             .hands
@@ -62,7 +68,14 @@ impl Job<'_> {
         ends.retain(|end| end.next > durable(end));
         if !ends.is_empty() {
             failpoint::pass(Point::FlushOffset);
-            self.commit(ends).await?;
+            if leaving {
+                self.closed = true;
+                let (ctx, guest) = (self.ctx, self.guest);
+                let (committed, ()) = tokio::join!(self.commit(ends), close(ctx, guest));
+                committed?;
+            } else {
+                self.commit(ends).await?;
+            }
         }
         self.ctx.metrics.durable_but(self.in_flight());
         self.wish().await?;

@@ -60,7 +60,9 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
             }
         };
         let watch = Stopwatch::begin(&exchange, job.confirmed, job.committed);
-        job.close().await;
+        if !job.closed {
+            close(job.ctx, job.guest).await;
+        }
         let fresh = job.fresh.take();
         hands = job.hands;
         // its memory is given back while the new one opens
@@ -109,6 +111,20 @@ async fn queues_of(ctx: &TaskContext, topics: &[String]) -> Result<Asked<Vec<Que
     Ok(Asked::Answer(assign::share(queues, ctx.task, ctx.tasks)))
 }
 
+/// A close that fails loses nothing: everything durable is committed by now, or on its way.
+pub(super) async fn close(ctx: &TaskContext, guest: &SinkGuest) {
+    match tokio::time::timeout(ctx.tuning.drain, guest.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failed)) => {
+            let error = failed.at(ctx.who());
+            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %story(&error), "close failed");
+        }
+        Err(_) => {
+            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time")
+        }
+    }
+}
+
 /// Everything a running sink task holds.
 pub(super) struct Job<'a> {
     pub(super) ctx: &'a TaskContext,
@@ -126,6 +142,8 @@ pub(super) struct Job<'a> {
     /// When a flush was last answered, and when its offsets were last durable.
     pub(super) confirmed: Instant,
     pub(super) committed: Instant,
+    /// The instance was closed already, on its way out.
+    pub(super) closed: bool,
     /// When the instance was opened.
     opened: Instant,
     /// Runs from an exchange to the first record after it.
@@ -173,6 +191,7 @@ impl<'a> Job<'a> {
             lost,
             confirmed: now,
             committed: now,
+            closed: false,
             opened: now,
             stopwatch,
             exchange: None,
@@ -253,7 +272,7 @@ impl Job<'_> {
     /// not make durable is put again.
     async fn leave(&mut self, exchange: Exchange, until: Instant) -> Result<End, TaskError> {
         self.exchange = Some((exchange, until));
-        self.flush().await?;
+        self.flush_and(true).await?;
         match self.exchange.take() {
             Some((exchange, _)) if !self.ctx.stop.is_cancelled() => Ok(End::Exchange(exchange)),
             _ => Ok(End::Stop),
@@ -276,29 +295,15 @@ impl Job<'_> {
         }
     }
 
-    /// A close that fails loses nothing: everything durable is committed by now.
-    async fn close(&self) {
-        match tokio::time::timeout(self.ctx.tuning.drain, self.guest.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(failed)) => {
-                let error = failed.at(self.ctx.who());
-                tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, error = %story(&error), "close failed");
-            }
-            Err(_) => {
-                tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, "close did not end in time")
-            }
-        }
-    }
-
     /// The end: what was put is flushed and committed, unless the instance is beyond use.
     async fn finish(mut self, well: bool) -> Result<(), TaskError> {
         for seat in &mut self.hands.seats {
             seat.reader = None;
         }
         let mut flushed = Ok(());
-        if well {
+        if well && !self.closed {
             flushed = self.flush().await;
-            self.close().await;
+            close(self.ctx, self.guest).await;
         }
         self.hands.mirror.finish().await;
         flushed

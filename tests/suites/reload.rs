@@ -175,6 +175,39 @@ fn a_kill_in_the_trial_of_another_format_does_not_lose_the_way_back() -> Result<
     })
 }
 
+/// A stop in good order repeats nothing, in such a trial either.
+#[test]
+fn a_stop_in_the_trial_of_another_format_repeats_nothing() -> Result<()> {
+    alone(|folder| {
+        let cluster = Cluster::started(folder)?;
+        let relay = Relay::new(folder, &cluster, TRIAL)?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create_with(&rest, 1, &[("pause", "300")])?;
+        relay.moves(&mut worker, 200)?;
+        editions::install(&relay.plugins, "edition-source", "10.50.22")?;
+        Editions::until(&rest, "source", PATIENCE, |editions| {
+            editions.change() == "on-trial"
+        })?;
+        relay.moves(&mut worker, 200)?;
+        worker.terminate(PATIENCE)?;
+
+        let mut worker = relay.setup.start()?;
+        Editions::until(worker.rest()?, "source", PATIENCE, |editions| {
+            editions.version() == "10.50.22"
+        })?;
+        relay.moves(&mut worker, 200)?;
+        worker.terminate(PATIENCE)?;
+        let lines = lines(&relay.out())?;
+        let mut next = 0;
+        for line in &lines {
+            ensure!(line.number == next, "{line:?} instead of number {next}");
+            next += 1;
+        }
+        Ok(())
+    })
+}
+
 /// A plugin that keeps more and more is given a new instance before it runs into its limit.
 #[test]
 fn an_instance_that_grows_is_made_again_and_nothing_comes_twice() -> Result<()> {

@@ -10,6 +10,7 @@ use connect_record::{Queue, ResumePoint};
 use futures::future::BoxFuture;
 
 use crate::bindings::v0_1::rocketmq::connect::{log, records, sink_context, source_context};
+use crate::lanes;
 use crate::log::Level;
 use crate::state::State;
 
@@ -129,7 +130,8 @@ impl source_context::Host for State {
 
     fn reconfigure(&mut self) {
         if let Context::Source(source) = &self.context {
-            source.reconfigure();
+            let source = Arc::clone(source);
+            lanes::properly(move || source.reconfigure());
         }
     }
 }

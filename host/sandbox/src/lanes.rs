@@ -13,7 +13,7 @@ use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,8 @@ pub(crate) fn properly(work: impl FnOnce() + Send + 'static) {
 /// All of them are there from the beginning, see the module.
 const OUTSIDE: usize = 8;
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// How long each of them may take to be there.
+const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// The threads of both lanes. Clones are one; with the last one, those that were started here end.
 #[derive(Clone, Debug)]
@@ -132,7 +134,7 @@ impl Lanes {
             idle: Some(idle.build()?),
             outside: Some(outside),
         };
-        aside.summon();
+        aside.summon()?;
         Ok(Self {
             ordinary,
             aside: Arc::new(aside),
@@ -177,13 +179,28 @@ impl Lanes {
 
 impl Aside {
     /// Has all threads for blocking calls started, by this one.
-    fn summon(&self) {
-        let Some(outside) = &self.outside else { return };
-        let all = Arc::new(Barrier::new(OUTSIDE));
+    fn summon(&self) -> io::Result<()> {
+        let Some(outside) = &self.outside else {
+            return Ok(());
+        };
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock();
+        let (here, arrivals) = std::sync::mpsc::channel();
         for _ in 0..OUTSIDE {
-            let all = Arc::clone(&all);
-            outside.spawn_blocking(move || all.wait());
+            let (gate, here) = (Arc::clone(&gate), here.clone());
+            outside.spawn_blocking(move || {
+                if here.send(()).is_ok() {
+                    drop(gate.lock());
+                }
+            });
         }
+        // The runtime does not say so when it cannot start one.
+        for _ in 0..OUTSIDE {
+            let arrived = arrivals.recv_timeout(ARRIVAL);
+            arrived.map_err(|_| io::Error::other("too few threads for the files of plugins"))?;
+        }
+        drop(closed);
+        Ok(())
     }
 }
 
@@ -218,7 +235,10 @@ async fn aside<F>(
                 let _outside = outside.enter();
                 stint.as_mut().poll(context)
             };
-            stop_now_and_then(begun.elapsed());
+            // A call that is done is handed back first.
+            if turn.is_pending() {
+                stop_now_and_then(begun.elapsed());
+            }
             turn
         })
         .await

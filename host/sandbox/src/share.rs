@@ -19,8 +19,8 @@ use crate::turn::{self, Spent};
 
 /// The time over which the average is taken.
 const WINDOW: Duration = Duration::from_secs(1);
-/// What a call may compute before it is one that computes for long, and is better taken off the
-/// threads that others wait for.
+/// What a call may compute without waiting for anything before it is one that computes for long, and
+/// is better taken off the threads that others wait for.
 const PROMPT: Duration = Duration::from_millis(2);
 /// How far a guest may fall behind its share in the idle lane before it catches up elsewhere.
 const BEHIND: Duration = Duration::from_millis(5);
@@ -41,6 +41,11 @@ pub(crate) struct Share {
     spent: Spent,
     /// Since when it waits for its next turn in the idle lane, with something to compute.
     ready: Option<Instant>,
+    /// It waits for something outside, in the ordinary lane: in the idle one nobody could say how long
+    /// it was kept from its turn afterwards.
+    waits: bool,
+    /// What it has computed in this call since it last waited.
+    in_a_row: Duration,
     held: Duration,
     /// When it last was over its share in someone's way.
     last: Option<Instant>,
@@ -54,6 +59,8 @@ impl Share {
             meter,
             spent: Spent::default(),
             ready: None,
+            waits: false,
+            in_a_row: Duration::ZERO,
             held: Duration::ZERO,
             last: None,
         }
@@ -76,14 +83,18 @@ impl Share {
         call: impl Future<Output = R>,
     ) -> Result<R, Overdue> {
         let (begun, held_before) = (tokio::time::Instant::now(), self.held);
-        self.ready = None;
+        (self.ready, self.waits, self.in_a_row) = (None, false, Duration::ZERO);
         let mut call = pin!(call);
         let mut end = pin!(tokio::time::sleep(wall));
         let mut grace = Duration::ZERO;
-        let mut outcome = None;
+        let (mut outcome, mut begins) = (None, true);
         poll_fn(|context| {
+            // The timer's first look takes a lock of the ordinary threads.
+            if std::mem::take(&mut begins) && end.as_mut().poll(context).is_ready() {
+                outcome = Some(Err(Overdue));
+            }
             if outcome.is_none() {
-                if self.goes_elsewhere() {
+                if !std::mem::take(&mut self.waits) && self.goes_elsewhere() {
                     return Poll::Pending;
                 }
                 let turn = {
@@ -92,6 +103,10 @@ impl Share {
                 };
                 if let Poll::Ready(answer) = turn {
                     outcome = Some(Ok(answer));
+                } else if lanes::here() == Some(Lane::Idle) && self.ready.is_none() {
+                    self.waits = true;
+                    lanes::go_on(Lane::Ordinary);
+                    return Poll::Pending;
                 }
             }
             while outcome.is_none() && end.as_mut().poll(context).is_ready() {
@@ -119,7 +134,7 @@ impl Share {
             return false;
         };
         let (account, now) = (self.meter.account(), Instant::now());
-        let long = self.spent.of_call() >= PROMPT;
+        let long = self.in_a_row >= PROMPT;
         let lane = account.with(self.percent, now, |credit| credit.lane(long));
         if lane == here {
             return false;
@@ -136,6 +151,11 @@ impl Share {
         let begun = Instant::now();
         let (result, time) = turn::take(turn);
         let yielded = self.spent.add(time);
+        self.in_a_row = if yielded {
+            self.in_a_row.saturating_add(time)
+        } else {
+            Duration::ZERO
+        };
         self.meter.ran(time);
         if self.percent >= WHOLE {
             return result;
@@ -239,7 +259,9 @@ impl Credit {
             *account = account.saturating_sub(nanos(time)).max(-self.most);
         }
         self.spent |= self.saved <= 0;
-        self.behind = self.behind.saturating_sub(nanos(time)).max(-self.most);
+        if self.behind > 0 {
+            self.behind = self.behind.saturating_sub(nanos(time)).max(0);
+        }
     }
 
     /// A turn in the idle lane, which `took` so long with the wait for it, and in which the guest ran
@@ -348,6 +370,20 @@ mod tests {
         assert!(!turns(11 * MS, 10 * MS));
         assert!(turns(Duration::ZERO, 10 * MS));
         assert!(!turns(100 * MS, 10 * MS));
+    }
+
+    #[test]
+    fn use_in_the_ordinary_lane_is_no_surplus_in_the_idle_one() {
+        let (account, mut now) = (Account::default(), Instant::now());
+        for _ in 0..600 {
+            now += 100 * MS;
+            spend(&account, 50, now, MS);
+        }
+        let lane = account.with(50, now, |credit| {
+            credit.left_over(10 * MS, Duration::ZERO);
+            credit.lane(true)
+        });
+        assert_eq!(lane, Lane::Ordinary);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::slot::{Slot, Stand};
-use super::swap::{Answered, Swap, answered, put_back};
+use super::swap::{Answered, Swap, answered, restore};
 use super::{Order, Plan, PlanError, Shared, Within, backoff, plan};
 use crate::delivery::{TaskError, ready};
 use crate::error::story;
@@ -120,7 +120,12 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         // a version was on trial when the worker died, whose positions the one before does not read
         let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
-        put_back(&store, &name).await;
+        if let Err(error) = restore(&store, &name).await {
+            let story = format!("its positions cannot be put back: {}", story(&error));
+            tracing::error!(connector = %name, error = story, "the connector does not run");
+            self.board.connector(State::Failed, Some(story));
+            return;
+        }
         loop {
             self.step_swap().await;
             self.remember().await;
@@ -229,6 +234,7 @@ impl Supervisor {
             }
             Order::Stop(deadline) => {
                 self.end_tasks(deadline).await;
+                self.keep_trial().await;
                 self.board.connector(State::Stopped, None);
                 self.board.tasks(State::Stopped);
             }

@@ -398,6 +398,16 @@ impl Supervisor {
             .swapped(&swap.old, &swap.new, SwapOutcome::Refused { reason });
     }
 
+    /// The tasks were stopped in good order: what a version on trial has made durable in another format
+    /// is not to come again, so the next start goes on with it and not with the one before.
+    pub(super) async fn keep_trial(&mut self) {
+        let Some(swap) = &self.swap else { return };
+        if swap.set_aside && swap.back.is_none() {
+            let new = swap.new.clone();
+            self.note_edition(&new).await;
+        }
+    }
+
     /// Notes in the store which versions this connector runs with, so that a worker that starts
     /// again begins with them. A version on trial is not noted yet.
     pub(super) async fn remember(&mut self) {
@@ -446,14 +456,14 @@ async fn settle_positions(
 }
 
 /// Puts positions from before in force again, where the connector goes on whether that succeeds or not.
-pub(super) async fn put_back(store: &Store, connector: &str) {
+async fn put_back(store: &Store, connector: &str) {
     if let Err(error) = restore(store, connector).await {
         tracing::error!(connector, error = %story(&error), "the positions from before the change could not be stored");
     }
 }
 
 /// Puts positions from before in force again, if there are any.
-async fn restore(store: &Store, connector: &str) -> Result<(), StoreError> {
+pub(super) async fn restore(store: &Store, connector: &str) -> Result<(), StoreError> {
     let Some(before) = store.aside(connector)? else {
         return Ok(());
     };

@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::thread;
 
 use futures::future::BoxFuture;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Look-ups at once of the whole worker. Each holds a thread for as long as the system's resolver
 /// takes, which nobody can cut short.
@@ -48,12 +49,20 @@ impl Resolver for SystemResolver {
                 let words = format!("{LOOK_UPS} look-ups at once are the most");
                 io::Error::new(io::ErrorKind::ResourceBusy, words)
             })?;
-            let work = tokio::task::spawn_blocking(move || {
+            let (done, found) = oneshot::channel();
+            let look_up = move || {
                 let _permit = permit;
-                let found = (name.as_str(), 0).to_socket_addrs()?;
-                Ok(found.map(|address| address.ip()).collect())
-            });
-            work.await.map_err(io::Error::other)?
+                let found = (name.as_str(), 0).to_socket_addrs();
+                let addresses = found.map(|found| found.map(|address| address.ip()).collect());
+                // Whoever asked may not wait any more.
+                drop(done.send(addresses));
+            };
+            // A thread of its own, so that a resolver that does not answer holds up no file; begun by
+            // a task of its own, which never runs in the idle lane.
+            let thread = thread::Builder::new().name("look-up".to_owned());
+            let begun = tokio::spawn(async move { thread.spawn(look_up).map(drop) });
+            begun.await.map_err(io::Error::other)??;
+            found.await.map_err(io::Error::other)?
         })
     }
 }

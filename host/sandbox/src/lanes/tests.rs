@@ -1,7 +1,7 @@
 //! Tasks that go from one lane to the other, and what they must not do there.
 
 use super::*;
-use std::sync::Mutex;
+use std::sync::Barrier;
 
 fn thread_name() -> String {
     std::thread::current().name().unwrap_or_default().to_owned()

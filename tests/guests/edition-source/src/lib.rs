@@ -26,6 +26,9 @@ struct Edition {
     kept: Vec<Vec<u8>>,
 }
 
+/// How positions of another format begin.
+const TWO: &str = "format two ";
+
 fn version() -> &'static str {
     std::hint::black_box(VERSION)
 }
@@ -114,7 +117,11 @@ impl Source for Edition {
             None => Ok((p, 0)),
             Some(at) => String::from_utf8(at)
                 .ok()
-                .and_then(|at| at.parse().ok().map(|next| (p, next)))
+                .and_then(|at| {
+                    let other = (fault() == "22").then(|| at.strip_prefix(TWO)).flatten();
+                    other.unwrap_or(&at).parse().ok()
+                })
+                .map(|next| (p, next))
                 .ok_or_else(|| Failure::fatal("a position of another format")),
         };
         Ok(Self {
@@ -151,7 +158,7 @@ impl Source for Edition {
             };
             let (partition, number) = (format!("p{p}"), *next);
             let position = match fault() {
-                "22" => format!("format two {}", number + 1),
+                "22" => format!("{TWO}{}", number + 1),
                 _ => (number + 1).to_string(),
             };
             batch

@@ -68,7 +68,8 @@ impl Job<'_> {
         ends.retain(|end| end.next > durable(end));
         if !ends.is_empty() {
             failpoint::pass(Point::FlushOffset);
-            if leaving {
+            // one that has not made everything durable may be asked again before it goes
+            if leaving && self.unflushed == 0 {
                 self.closed = true;
                 let (ctx, guest) = (self.ctx, self.guest);
                 let (committed, ()) = tokio::join!(self.commit(ends), close(ctx, guest));

@@ -199,10 +199,8 @@ fn a_stop_in_the_trial_of_another_format_repeats_nothing() -> Result<()> {
         relay.moves(&mut worker, 200)?;
         worker.terminate(PATIENCE)?;
         let lines = lines(&relay.out())?;
-        let mut next = 0;
-        for line in &lines {
-            ensure!(line.number == next, "{line:?} instead of number {next}");
-            next += 1;
+        for (number, line) in (0..).zip(&lines) {
+            ensure!(line.number == number, "{line:?} instead of number {number}");
         }
         Ok(())
     })

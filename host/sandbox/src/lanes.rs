@@ -44,8 +44,8 @@ thread_local! {
     static COMPUTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     /// The lane of this thread, while it runs a task that can be moved.
     static HERE: Cell<Option<Lane>> = const { Cell::new(None) };
-    /// Where that task wants to go on.
-    static WISH: Cell<Option<Lane>> = const { Cell::new(None) };
+    /// That task wants to go on in the other lane.
+    static LEAVES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Where the present task runs; none when it cannot be moved.
@@ -53,9 +53,9 @@ pub(crate) fn here() -> Option<Lane> {
     HERE.get()
 }
 
-/// Has the present task polled next on that lane, at once. Whoever asks returns `Poll::Pending`.
-pub(crate) fn go_on(lane: Lane) {
-    WISH.set(Some(lane));
+/// Has the present task polled next on the other lane, at once. Whoever asks returns `Poll::Pending`.
+pub(crate) fn leave() {
+    LEAVES.set(true);
 }
 
 /// Something that is not to be done in the idle lane.
@@ -64,15 +64,15 @@ type Work = Box<dyn FnOnce() + Send>;
 /// Does what others may have to wait for, like writing a line of the log: at once, or soon and in the
 /// same order on an ordinary thread when the present task is in the idle lane.
 pub(crate) fn properly(work: impl FnOnce() + Send + 'static) {
+    if here() != Some(Lane::Idle) {
+        return work();
+    }
     let work: Work = Box::new(work);
-    let left = match here() {
-        Some(Lane::Idle) => WORK.with_borrow(|queue| match queue {
-            Some(queue) => queue.send(work).map_err(|unsent| unsent.0).err(),
-            None => Some(work),
-        }),
-        _ => Some(work),
-    };
-    if let Some(work) = left {
+    let unsent = WORK.with_borrow(|queue| match queue {
+        Some(queue) => queue.send(work).err().map(|unsent| unsent.0),
+        None => Some(work),
+    });
+    if let Some(work) = unsent {
         work();
     }
 }
@@ -88,17 +88,16 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Lanes {
     ordinary: Handle,
-    aside: Arc<Aside>,
+    /// Takes the turns. Without time and I/O, since its threads may not get to them.
+    idle: Handle,
+    /// Has the timers and sockets of the idle lane, and makes its blocking calls.
+    outside: Handle,
+    _threads: Arc<Threads>,
 }
 
-/// What the idle lane needs.
-#[derive(Debug)]
-struct Aside {
-    /// Takes the turns. Without time and I/O, since its threads may not get to them.
-    idle: Option<Runtime>,
-    /// Has the timers and sockets, and makes the blocking calls.
-    outside: Option<Runtime>,
-}
+/// The runtimes that were started here.
+#[derive(Debug, Default)]
+struct Threads(Vec<Runtime>);
 
 /// A task between two lanes.
 type Task<F> = Pin<Box<F>>;
@@ -119,7 +118,9 @@ impl Lanes {
             .thread_keep_alive(FOR_EVER)
             .thread_name("outside")
             .enable_all();
-        let outside = outside.build()?;
+        let mut threads = Threads::default();
+        let outside = threads.keep(outside.build()?);
+        summon(&outside)?;
         let (queue, mut works) = mpsc::unbounded_channel::<Work>();
         outside.spawn(async move {
             while let Some(work) = works.recv().await {
@@ -130,14 +131,12 @@ impl Lanes {
             give_way();
             WORK.set(Some(queue.clone()));
         });
-        let aside = Aside {
-            idle: Some(idle.build()?),
-            outside: Some(outside),
-        };
-        aside.summon()?;
+        let idle = threads.keep(idle.build()?);
         Ok(Self {
             ordinary,
-            aside: Arc::new(aside),
+            idle,
+            outside,
+            _threads: Arc::new(threads),
         })
     }
 
@@ -159,11 +158,7 @@ impl Lanes {
                 return output;
             }
             let (back, returned) = oneshot::channel();
-            let (Some(idle), Some(outside)) = (&self.aside.idle, &self.aside.outside) else {
-                return pending().await;
-            };
-            let outside = outside.handle().clone();
-            let aside = idle.spawn(aside(task, back, outside));
+            let aside = self.idle.spawn(aside(task, back, self.outside.clone()));
             match returned.await {
                 Ok((_, Some(output))) => return output,
                 Ok((returned, None)) => task = returned,
@@ -177,43 +172,42 @@ impl Lanes {
     }
 }
 
-impl Aside {
-    /// Has all threads for blocking calls started, by this one.
-    fn summon(&self) -> io::Result<()> {
-        let Some(outside) = &self.outside else {
-            return Ok(());
-        };
-        let gate = Arc::new(Mutex::new(()));
-        let closed = gate.lock();
-        let (here, arrivals) = std::sync::mpsc::channel();
-        for _ in 0..OUTSIDE {
-            let (gate, here) = (Arc::clone(&gate), here.clone());
-            outside.spawn_blocking(move || {
-                if here.send(()).is_ok() {
-                    drop(gate.lock());
-                }
-            });
-        }
-        // The runtime does not say so when it cannot start one.
-        for _ in 0..OUTSIDE {
-            let arrived = arrivals.recv_timeout(ARRIVAL);
-            arrived.map_err(|_| io::Error::other("too few threads for the files of plugins"))?;
-        }
-        drop(closed);
-        Ok(())
+impl Threads {
+    fn keep(&mut self, runtime: Runtime) -> Handle {
+        let handle = runtime.handle().clone();
+        self.0.push(runtime);
+        handle
     }
 }
 
-impl Drop for Aside {
+impl Drop for Threads {
     /// Without waiting, since the last one may go anywhere.
     fn drop(&mut self) {
-        for runtime in [self.idle.take(), self.outside.take()]
-            .into_iter()
-            .flatten()
-        {
+        for runtime in self.0.drain(..) {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Has all threads for blocking calls started, by this one.
+fn summon(outside: &Handle) -> io::Result<()> {
+    let gate = Arc::new(Mutex::new(()));
+    let _closed = gate.lock();
+    let (here, arrivals) = std::sync::mpsc::channel();
+    for _ in 0..OUTSIDE {
+        let (gate, here) = (Arc::clone(&gate), here.clone());
+        outside.spawn_blocking(move || {
+            if here.send(()).is_ok() {
+                drop(gate.lock());
+            }
+        });
+    }
+    // The runtime does not say so when it cannot start one.
+    for _ in 0..OUTSIDE {
+        let arrived = arrivals.recv_timeout(ARRIVAL);
+        arrived.map_err(|_| io::Error::other("too few threads for the files of plugins"))?;
+    }
+    Ok(())
 }
 
 /// Runs a task on the idle lane until it is done, wants to go back or nobody waits for it any more.
@@ -281,21 +275,16 @@ fn take<F: Future>(
             HERE.set(None);
         }
     }
-    WISH.set(None);
+    LEAVES.set(false);
     HERE.set(Some(lane));
     let polled = {
         let _leave = Leave;
         task.as_mut().poll(context)
     };
-    match (polled, WISH.take()) {
-        (Poll::Ready(output), _) => Poll::Ready(Some(output)),
-        (Poll::Pending, Some(elsewhere)) if elsewhere != lane => Poll::Ready(None),
-        // It may have wished for where it is: then it is polled again, as it was promised.
-        (Poll::Pending, Some(_)) => {
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-        (Poll::Pending, None) => Poll::Pending,
+    match polled {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if LEAVES.get() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
     }
 }
 

@@ -33,8 +33,8 @@ pub struct Limits {
     /// each tick of the epoch, so a call is stopped up to a tick later. Default 10 s.
     pub call_cpu: Duration,
     /// Percent of one core that a guest may take from others, on average over a second. Over it, and
-    /// for the rest of a call that has computed for 2 ms, it has what others leave, and no less than
-    /// its share. Default 50; 100 never holds one back.
+    /// once a call has computed for 2 ms without waiting for anything, it has what others leave, and
+    /// no less than its share. Default 50; 100 never holds one back.
     pub cpu_share: u32,
     /// Time one call may take, waiting included. Default 60 s.
     pub call_wall: Duration,

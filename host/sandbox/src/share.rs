@@ -87,14 +87,14 @@ impl Share {
         let mut call = pin!(call);
         let mut end = pin!(tokio::time::sleep(wall));
         let mut grace = Duration::ZERO;
-        let (mut outcome, mut begins) = (None, true);
+        let mut outcome = None;
         poll_fn(|context| {
-            // The timer's first look takes a lock of the ordinary threads.
-            if std::mem::take(&mut begins) && end.as_mut().poll(context).is_ready() {
-                outcome = Some(Err(Overdue));
-            }
             if outcome.is_none() {
-                if !std::mem::take(&mut self.waits) && self.goes_elsewhere() {
+                // The timer's first look takes a lock of the ordinary threads, so not over there.
+                if !std::mem::take(&mut self.waits)
+                    && self.goes_elsewhere()
+                    && end.as_mut().poll(context).is_pending()
+                {
                     return Poll::Pending;
                 }
                 let turn = {
@@ -105,7 +105,7 @@ impl Share {
                     outcome = Some(Ok(answer));
                 } else if lanes::here() == Some(Lane::Idle) && self.ready.is_none() {
                     self.waits = true;
-                    lanes::go_on(Lane::Ordinary);
+                    lanes::leave();
                     return Poll::Pending;
                 }
             }
@@ -120,7 +120,7 @@ impl Share {
                 }
             }
             if outcome.is_some() && lanes::here() == Some(Lane::Idle) {
-                lanes::go_on(Lane::Ordinary);
+                lanes::leave();
                 return Poll::Pending;
             }
             outcome.take().map_or(Poll::Pending, Poll::Ready)
@@ -142,7 +142,7 @@ impl Share {
         if lane == Lane::Idle {
             self.ready = Some(now);
         }
-        lanes::go_on(lane);
+        lanes::leave();
         true
     }
 

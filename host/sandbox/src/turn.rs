@@ -90,15 +90,11 @@ impl Spent {
         self.0.yielded.swap(false, Ordering::Relaxed)
     }
 
-    /// What the turns so far took.
-    pub(crate) fn of_call(&self) -> Duration {
-        Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed))
-    }
-
     /// Of the call so far, with the turn that is taken on this thread: for the guest's own thread.
     fn so_far(&self) -> Duration {
         let turn = TAKEN.get().map(|turn| turn.so_far(Instant::now()));
-        self.of_call().saturating_add(turn.unwrap_or_default())
+        let ended = Duration::from_nanos(self.0.nanos.load(Ordering::Relaxed));
+        ended.saturating_add(turn.unwrap_or_default())
     }
 }
 

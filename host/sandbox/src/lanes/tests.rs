@@ -13,7 +13,7 @@ async fn to(lane: Lane) {
         if here() == Some(lane) {
             return Poll::Ready(());
         }
-        go_on(lane);
+        leave();
         Poll::Pending
     })
     .await;
@@ -168,9 +168,9 @@ fn only_the_turns_are_taken_at_the_lowest_priority() {
 #[test]
 fn the_threads_end_with_the_last_handle() {
     let (_runtime, lanes) = lanes();
-    let threads = lanes.aside.idle.as_ref().unwrap().metrics().num_workers();
+    let threads = lanes.idle.metrics().num_workers();
     assert_eq!(threads, 1);
-    let idle = Arc::downgrade(&lanes.aside);
+    let idle = Arc::downgrade(&lanes._threads);
     drop(lanes.clone());
     assert!(idle.upgrade().is_some());
     drop(lanes);

@@ -13,7 +13,6 @@ use crate::tables;
 const EDITIONS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("editions");
 /// Plugin digest → why it is not to be tried again.
 const QUARANTINE: TableDefinition<'static, &str, &str> = TableDefinition::new("quarantine");
-
 /// Connector → JSON of its positions from before a version that writes others came on trial.
 const ASIDE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("positions-aside");
 
@@ -88,7 +87,7 @@ pub(crate) fn set_aside(transaction: &WriteTransaction, connector: &str) -> Read
     if table.get(connector)?.is_some() {
         return Ok(false);
     }
-    let positions = tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)?;
+    let positions = tables::positions_in(&transaction.open_table(tables::POSITIONS)?, connector)?;
     let row = serde_json::to_vec(&positions)
         .map_err(|error| redb::Error::Corrupted(error.to_string()))?;
     table.insert(connector, row.as_slice())?;
@@ -102,7 +101,7 @@ pub(crate) fn put_back(transaction: &WriteTransaction, connector: &str) -> Read<
     let Some(positions) = row.map(|row| parse(connector, row.value())).transpose()? else {
         return Ok(false);
     };
-    let now = tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)?;
+    let now = tables::positions_in(&transaction.open_table(tables::POSITIONS)?, connector)?;
     tables::put_positions(
         transaction,
         connector,

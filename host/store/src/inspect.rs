@@ -141,9 +141,7 @@ impl Inspection {
     /// # Errors
     /// A row cannot be read.
     pub fn positions(&self, connector: &str) -> Result<Vec<InspectedPosition>, StoreError> {
-        let rows = self.read(|transaction| {
-            tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)
-        })?;
+        let rows = self.read(|transaction| tables::positions(transaction, connector))?;
         Ok(rows
             .into_iter()
             .map(|(partition, position)| InspectedPosition {

@@ -45,11 +45,6 @@ mod lock;
 mod overlay;
 mod secrets;
 mod tables;
-fn shared(rows: Vec<(String, Vec<u8>)>) -> Vec<(String, Bytes)> {
-    let row = |(partition, position): (String, Vec<u8>)| (partition, position.into());
-    rows.into_iter().map(row).collect()
-}
-
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -200,9 +195,7 @@ impl Store {
     /// # Errors
     /// The file cannot be read.
     pub fn positions(&self, connector: &str) -> Result<Vec<(String, Bytes)>, StoreError> {
-        let rows = self.read(|transaction| {
-            tables::positions(&transaction.open_table(tables::POSITIONS)?, connector)
-        })?;
+        let rows = self.read(|transaction| tables::positions(transaction, connector))?;
         Ok(shared(rows))
     }
 
@@ -321,4 +314,9 @@ impl Store {
         let read = || work(&self.inner.database.begin_read()?);
         read().map_err(StoreError::database(&self.inner.path))
     }
+}
+
+fn shared(rows: Vec<(String, Vec<u8>)>) -> Vec<(String, Bytes)> {
+    let row = |(partition, position): (String, Vec<u8>)| (partition, position.into());
+    rows.into_iter().map(row).collect()
 }

@@ -103,8 +103,15 @@ pub(crate) fn connectors(transaction: &ReadTransaction) -> Read<Vec<(String, Con
     Ok(rows)
 }
 
-/// From the table [`POSITIONS`].
 pub(crate) fn positions(
+    transaction: &ReadTransaction,
+    connector: &str,
+) -> Read<Vec<(String, Vec<u8>)>> {
+    positions_in(&transaction.open_table(POSITIONS)?, connector)
+}
+
+/// From the table [`POSITIONS`] of any transaction.
+pub(crate) fn positions_in(
     table: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
     connector: &str,
 ) -> Read<Vec<(String, Vec<u8>)>> {

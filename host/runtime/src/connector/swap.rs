@@ -45,8 +45,6 @@ pub(super) struct Swap {
     pub(super) under_way: Option<Answer>,
     /// Why the connector goes back, once it does.
     back: Option<String>,
-    /// The store keeps positions from before, since the new version writes another format.
-    set_aside: bool,
     /// All tasks have to stop before they go back.
     stop_first: bool,
     /// When to look again without an event; none while not all tasks have gone over.
@@ -68,6 +66,12 @@ impl Swap {
         } else {
             &self.new
         }
+    }
+
+    /// Whether the new version writes positions that the old one does not read. The store keeps those
+    /// from before then.
+    fn other_format(&self) -> bool {
+        formats(&self.old) != formats(&self.new)
     }
 }
 
@@ -113,9 +117,9 @@ impl Supervisor {
             to: new.in_use(),
         }));
         // a version that is still on trial is not what anyone goes back to
-        let (old, set_aside, under_way) = match self.swap.take() {
-            Some(trial) => (trial.old, trial.set_aside, trial.under_way),
-            None => (current.clone(), false, None),
+        let (old, under_way) = match self.swap.take() {
+            Some(trial) => (trial.old, trial.under_way),
+            None => (current.clone(), None),
         };
         let other_format = formats(&old) != formats(&new) || formats(&current) != formats(&new);
         let other_split = current.tasks != new.tasks || current.sink_tasks != new.sink_tasks;
@@ -125,7 +129,6 @@ impl Supervisor {
             left: (0..).take(self.slots.len()).collect(),
             under_way,
             back: None,
-            set_aside,
             stop_first: other_format || other_split,
             look_at: None,
             baseline: Vec::new(),
@@ -135,7 +138,7 @@ impl Supervisor {
             swap.under_way = None;
             swap.left.clear();
             let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
-            if let Err(error) = settle_positions(&store, &name, &mut swap).await {
+            if let Err(error) = settle_positions(&store, &name, swap.other_format()).await {
                 let reason = format!("positions cannot be kept: {}", story(&error));
                 self.board
                     .swapped(&current, &new, SwapOutcome::Refused { reason });
@@ -376,7 +379,7 @@ impl Supervisor {
         swap.left.clear();
         swap.stop_first = false;
         let old = swap.old.clone();
-        if std::mem::take(&mut swap.set_aside) {
+        if swap.other_format() {
             let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
             put_back(&store, &name).await;
         }
@@ -389,7 +392,7 @@ impl Supervisor {
         let Some(swap) = self.swap.take() else { return };
         self.board.watch(false);
         self.board.change(None);
-        if swap.set_aside && formats(plan) == formats(&swap.old) {
+        if swap.other_format() && formats(plan) == formats(&swap.old) {
             let (store, name) = (self.shared.deps.store.clone(), self.spec.name.clone());
             put_back(&store, &name).await;
         }
@@ -402,7 +405,7 @@ impl Supervisor {
     /// is not to come again, so the next start goes on with it and not with the one before.
     pub(super) async fn keep_trial(&mut self) {
         let Some(swap) = &self.swap else { return };
-        if swap.set_aside && swap.back.is_none() {
+        if swap.other_format() && swap.back.is_none() {
             let new = swap.new.clone();
             self.note_edition(&new).await;
         }
@@ -443,16 +446,13 @@ impl Supervisor {
 async fn settle_positions(
     store: &Store,
     connector: &str,
-    swap: &mut Swap,
+    other_format: bool,
 ) -> Result<(), StoreError> {
-    if formats(&swap.old) != formats(&swap.new) {
-        store.set_aside(connector).await?;
-        swap.set_aside = true;
-    } else if swap.set_aside {
-        restore(store, connector).await?;
-        swap.set_aside = false;
+    if other_format {
+        store.set_aside(connector).await
+    } else {
+        restore(store, connector).await
     }
-    Ok(())
 }
 
 /// Puts positions from before in force again, where the connector goes on whether that succeeds or not.

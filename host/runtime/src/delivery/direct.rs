@@ -116,13 +116,8 @@ impl Pair {
     }
 
     async fn close(&self, ctx: &TaskContext) {
-        source::close(ctx, &self.source).await;
-        match tokio::time::timeout(ctx.tuning.drain, self.sink.close()).await {
-            Ok(Ok(())) => {}
-            _ => {
-                tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "the sink's close failed or took too long")
-            }
-        }
+        ctx.closes(self.source.close()).await;
+        ctx.closes(self.sink.close()).await;
     }
 
     async fn end(self) {

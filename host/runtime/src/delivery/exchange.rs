@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{TaskContext, TaskError};
+use crate::error::story;
+use crate::guest::Answer;
 use crate::spec::Spec;
 use crate::status::Pause;
 
@@ -186,6 +188,21 @@ impl TaskContext {
                 place: self.who(),
                 limit,
             }),
+        }
+    }
+
+    /// Lets an instance close, for as long as a drain may take. A close that fails loses nothing: what
+    /// was confirmed is committed by now, or on its way.
+    pub(crate) async fn closes(&self, closing: impl Future<Output = Answer<()>>) {
+        match tokio::time::timeout(self.tuning.drain, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failed)) => {
+                let error = failed.at(self.who());
+                tracing::warn!(connector = %self.spec.name, task = self.task, error = %story(&error), "close failed");
+            }
+            Err(_) => {
+                tracing::warn!(connector = %self.spec.name, task = self.task, "close did not end in time")
+            }
         }
     }
 

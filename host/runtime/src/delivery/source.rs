@@ -10,6 +10,6 @@ mod task;
 mod tracker;
 
 pub(crate) use dispatch::topic_of;
-pub(crate) use open::{close, make, open};
+pub(crate) use open::{make, open};
 pub(crate) use task::run;
 pub(crate) use tracker::{Progress, Ticket, Tracker};

@@ -6,7 +6,7 @@ use connect_store::StoredOffset;
 use tokio::time::Instant;
 
 use super::seat::Seat;
-use super::task::{Job, close};
+use super::task::Job;
 use crate::delivery::TaskError;
 use crate::failpoint::{self, Point};
 use crate::guest::Failed;
@@ -72,7 +72,7 @@ impl Job<'_> {
             if leaving && self.unflushed == 0 {
                 self.closed = true;
                 let (ctx, guest) = (self.ctx, self.guest);
-                let (committed, ()) = tokio::join!(self.commit(ends), close(ctx, guest));
+                let (committed, ()) = tokio::join!(self.commit(ends), ctx.closes(guest.close()));
                 committed?;
             } else {
                 self.commit(ends).await?;

@@ -17,7 +17,6 @@ use super::seat::{Seat, Trouble};
 use crate::delivery::{
     Careful, Exchange, Exchanged, Orders, Stopwatch, TaskContext, TaskError, find_or_create,
 };
-use crate::error::story;
 use crate::failpoint::{self, Point};
 use crate::guest::{Failed, SinkGuest};
 use crate::spec::{Flow, OffsetLost, StartAt};
@@ -61,7 +60,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         };
         let watch = Stopwatch::begin(&exchange, job.confirmed, job.committed);
         if !job.closed {
-            close(job.ctx, job.guest).await;
+            job.ctx.closes(job.guest.close()).await;
         }
         let fresh = job.fresh.take();
         hands = job.hands;
@@ -109,20 +108,6 @@ async fn queues_of(ctx: &TaskContext, topics: &[String]) -> Result<Asked<Vec<Que
         }
     }
     Ok(Asked::Answer(assign::share(queues, ctx.task, ctx.tasks)))
-}
-
-/// A close that fails loses nothing: everything durable is committed by now, or on its way.
-pub(super) async fn close(ctx: &TaskContext, guest: &SinkGuest) {
-    match tokio::time::timeout(ctx.tuning.drain, guest.close()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(failed)) => {
-            let error = failed.at(ctx.who());
-            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %story(&error), "close failed");
-        }
-        Err(_) => {
-            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time")
-        }
-    }
 }
 
 /// Everything a running sink task holds.
@@ -303,7 +288,7 @@ impl Job<'_> {
         let mut flushed = Ok(());
         if well && !self.closed {
             flushed = self.flush().await;
-            close(self.ctx, self.guest).await;
+            self.ctx.closes(self.guest.close()).await;
         }
         self.hands.mirror.finish().await;
         flushed

@@ -7,7 +7,6 @@ use tokio::task::JoinHandle;
 
 use super::resume::StoredPoints;
 use crate::delivery::{Orders, TaskContext, TaskError};
-use crate::error::story;
 use crate::guest::{Failed, SourceGuest};
 
 /// An instance that is being made.
@@ -60,21 +59,6 @@ pub(crate) async fn open(
                 }
             }
             Err(failed) => return Err(failed.at(ctx.who())),
-        }
-    }
-}
-
-/// A close that fails loses nothing: everything confirmed is committed by now.
-pub(crate) async fn close(ctx: &TaskContext, guest: &SourceGuest) {
-    let closed = tokio::time::timeout(ctx.tuning.drain, guest.close()).await;
-    match closed {
-        Ok(Ok(())) => {}
-        Ok(Err(failed)) => {
-            let error = failed.at(ctx.who());
-            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, error = %story(&error), "close failed");
-        }
-        Err(_) => {
-            tracing::warn!(connector = %ctx.spec.name, task = ctx.task, "close did not end in time")
         }
     }
 }

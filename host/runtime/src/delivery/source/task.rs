@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
-use super::open::{Making, close, make, open};
+use super::open::{Making, make, open};
 use super::tracker::Tracker;
 use crate::delivery::{
     Exchange, Exchanged, Orders, SHORTEST_RETRY, Stopwatch, TaskContext, TaskError, find_or_create,
@@ -48,7 +48,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
                 let drained = job.drain().await;
                 drop(job);
                 if ended.is_ok() {
-                    close(&ctx, &guest).await;
+                    ctx.closes(guest.close()).await;
                 }
                 guest.end().await;
                 return ended.map(drop).and(drained);
@@ -57,7 +57,7 @@ pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), 
         let watch = Stopwatch::begin(&exchange, job.confirmed, job.committed);
         let fresh = job.fresh.take();
         hands = job.hands;
-        close(&ctx, &guest).await;
+        ctx.closes(guest.close()).await;
         // its memory is given back while the new one opens
         drop(guest);
         let next = exchange.context(&ctx);

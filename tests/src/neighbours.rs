@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::process::Process;
 use crate::rest::Rest;
 use crate::wait;
 use crate::worker::{Setup, Worker};
@@ -74,6 +75,11 @@ impl Hostile {
         }
     }
 
+    /// Its plugin, if it is a guest.
+    fn plugin(self) -> Option<&'static str> {
+        (self != Self::Outside).then(|| self.name())
+    }
+
     fn config(self) -> Value {
         json!({"connector.class": self.name(), "connect.topicname": "hostile"})
     }
@@ -109,7 +115,7 @@ impl Outcome {
     /// Whether nobody suffered more than the machine's own changes and the margin.
     pub fn holds(&self) -> bool {
         let guests = self.changes.iter();
-        let mut guests = guests.filter(|(hostile, _)| *hostile != Hostile::Outside);
+        let mut guests = guests.filter(|(hostile, _)| hostile.plugin().is_some());
         guests.all(|(_, change)| change.within(&self.noise, MARGIN))
     }
 }
@@ -133,9 +139,7 @@ impl fmt::Display for Outcome {
 /// Something does not start, or a neighbour lost a record.
 pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
     let mut cluster = Cluster::started(directory)?;
-    let guests = plan.hostile.iter();
-    let guests = guests.filter(|hostile| **hostile != Hostile::Outside);
-    let guests = guests.map(|hostile| hostile.name());
+    let guests = plan.hostile.iter().filter_map(|hostile| hostile.plugin());
     let guests: Vec<&str> = guests.chain(["seq-source", "latency-sink"]).collect();
     let mut setup = Setup::new(&directory.join("worker"), &cluster.namesrv())?;
     setup = setup.with_guests(&guests)?;
@@ -163,26 +167,6 @@ pub fn run(plan: &Plan, directory: &Path) -> Result<Outcome> {
         noise,
         changes,
     })
-}
-
-/// A process of the system's idle policy that computes until it is dropped.
-struct Outside(Child);
-
-impl Outside {
-    fn start() -> Result<Self> {
-        let mut command = Command::new("chrt");
-        command.args(["--idle", "0", "sh", "-c", "while :; do :; done"]);
-        let child = command.spawn().context("`chrt` of util-linux is needed")?;
-        Ok(Self(child))
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        // One that is gone already is as good.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 /// The neighbours and where they live.
@@ -271,7 +255,10 @@ impl Street<'_> {
 
     fn beside(&self, hostile: Hostile, length: Duration) -> Result<Turn> {
         if hostile == Hostile::Outside {
-            let _process = Outside::start()?;
+            let mut command = Command::new("chrt");
+            command.args(["--idle", "0", "sh", "-c", "while :; do :; done"]);
+            let log = self.setup.file("outside.log");
+            let _process = Process::start("chrt of util-linux", &mut command, &log)?;
             self.pass(SETTLE)?;
             return self.turn("n", length);
         }

@@ -89,6 +89,26 @@ impl Relay {
         self.setup.file("out.txt")
     }
 
+    /// A cluster, a relay and a worker with both connectors, as soon as `records` have passed.
+    ///
+    /// # Errors
+    /// Something does not start.
+    pub fn at_work(
+        folder: &Path,
+        extra: &str,
+        partitions: usize,
+        more: &[(&str, &str)],
+        records: u64,
+    ) -> Result<(Cluster, Self, Worker, Rest)> {
+        let cluster = Cluster::started(folder)?;
+        let relay = Self::new(folder, &cluster, extra)?;
+        let mut worker = relay.setup.start()?;
+        let rest = worker.rest()?.clone();
+        relay.create_with(&rest, partitions, more)?;
+        relay.moves(&mut worker, records)?;
+        Ok((cluster, relay, worker, rest))
+    }
+
     /// Waits until the sink has written `more` records beyond those that are there.
     ///
     /// # Errors

@@ -16,12 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[test]
 fn what_asks_for_more_waits_for_approval_and_what_refuses_settings_is_not_taken() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create(&rest, 1)?;
-        relay.moves(&mut worker, 200)?;
+        let (_cluster, relay, mut worker, rest) =
+            Relay::at_work(folder, "[reload]\nconfirm-batches = 3\n", 1, &[], 200)?;
         let approve = "/v1/connectors/source/plugin/approve";
         ensure!(rest.post(approve, "")?.status == 400);
         ensure!(rest.post(&format!("{approve}?digest=00"), "")?.status == 400);
@@ -68,12 +64,8 @@ fn what_asks_for_more_waits_for_approval_and_what_refuses_settings_is_not_taken(
 #[test]
 fn paused_removed_pinned_and_replaced_in_place() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create(&rest, 1)?;
-        relay.moves(&mut worker, 200)?;
+        let (_cluster, relay, mut worker, rest) =
+            Relay::at_work(folder, "[reload]\nconfirm-batches = 3\n", 1, &[], 200)?;
         let file = |version: &str| relay.plugins.join(format!("edition-source-{version}.wasm"));
 
         // paused: taken up at once, on trial once it works
@@ -241,12 +233,8 @@ fn quarantine_outlives_the_worker() -> Result<()> {
 #[test]
 fn versions_on_each_other_s_heels_and_back() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 30\n")?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create(&rest, 2)?;
-        relay.moves(&mut worker, 500)?;
+        let (_cluster, relay, mut worker, rest) =
+            Relay::at_work(folder, "[reload]\nconfirm-batches = 30\n", 2, &[], 500)?;
         let versions: Vec<String> = (1..=9).map(|step| format!("10.0{step}.00")).collect();
         for version in &versions {
             for guest in ["edition-source", "edition-sink"] {
@@ -290,12 +278,13 @@ fn versions_on_each_other_s_heels_and_back() -> Result<()> {
 #[test]
 fn a_version_may_split_the_work_otherwise() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, "[reload]\nconfirm-batches = 3\n")?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create_with(&rest, 3, &[("max.tasks", "3")])?;
-        relay.moves(&mut worker, 500)?;
+        let (_cluster, relay, mut worker, rest) = Relay::at_work(
+            folder,
+            "[reload]\nconfirm-batches = 3\n",
+            3,
+            &[("max.tasks", "3")],
+            500,
+        )?;
         let versions = ["10.01.23", "10.02.23", "10.03.00"];
         for (version, tasks) in versions.into_iter().zip([3, 3, 1]) {
             relay.swap(&rest, "source", version)?;

@@ -19,12 +19,7 @@ const TRIAL: &str = "[reload]\nconfirm-batches = 30\n";
 #[test]
 fn each_record_passes_one_version_of_source_and_sink() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, TRIAL)?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create(&rest, 2)?;
-        relay.moves(&mut worker, 500)?;
+        let (_cluster, relay, mut worker, rest) = Relay::at_work(folder, TRIAL, 2, &[], 500)?;
         let versions: Vec<String> = (1..=5).map(|step| format!("10.0{step}.00")).collect();
         for version in &versions {
             for connector in ["source", "sink"] {
@@ -58,12 +53,7 @@ fn each_record_passes_one_version_of_source_and_sink() -> Result<()> {
 #[test]
 fn a_broken_version_is_left_again_and_nothing_is_lost_or_repeated() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, TRIAL)?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create(&rest, 1)?;
-        relay.moves(&mut worker, 500)?;
+        let (_cluster, relay, mut worker, rest) = Relay::at_work(folder, TRIAL, 1, &[], 500)?;
         let broken = [
             ("source", ["10", "11", "12", "13", "14"].as_slice()),
             (
@@ -115,12 +105,7 @@ fn a_broken_version_is_left_again_and_nothing_is_lost_or_repeated() -> Result<()
 #[test]
 fn positions_of_another_format_are_taken_back() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, TRIAL)?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create(&rest, 1)?;
-        relay.moves(&mut worker, 500)?;
+        let (_cluster, relay, mut worker, rest) = Relay::at_work(folder, TRIAL, 1, &[], 500)?;
         editions::install(&relay.plugins, "edition-source", "10.50.22")?;
         let back = Editions::until(&rest, "source", PATIENCE, |editions| {
             editions.change() == "quarantined"
@@ -138,13 +123,9 @@ fn positions_of_another_format_are_taken_back() -> Result<()> {
 #[test]
 fn a_kill_in_the_trial_of_another_format_does_not_lose_the_way_back() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, TRIAL)?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
         // the trial ends after eleven polls
-        relay.create_with(&rest, 1, &[("pause", "300")])?;
-        relay.moves(&mut worker, 200)?;
+        let (_cluster, relay, mut worker, _) =
+            Relay::at_work(folder, TRIAL, 1, &[("pause", "300")], 200)?;
         editions::install(&relay.plugins, "edition-source", "10.50.22")?;
         wait::until_true("positions of the new format are stored", PATIENCE, || {
             worker.process().check()?;
@@ -179,12 +160,8 @@ fn a_kill_in_the_trial_of_another_format_does_not_lose_the_way_back() -> Result<
 #[test]
 fn a_stop_in_the_trial_of_another_format_repeats_nothing() -> Result<()> {
     alone(|folder| {
-        let cluster = Cluster::started(folder)?;
-        let relay = Relay::new(folder, &cluster, TRIAL)?;
-        let mut worker = relay.setup.start()?;
-        let rest = worker.rest()?.clone();
-        relay.create_with(&rest, 1, &[("pause", "300")])?;
-        relay.moves(&mut worker, 200)?;
+        let (_cluster, relay, mut worker, rest) =
+            Relay::at_work(folder, TRIAL, 1, &[("pause", "300")], 200)?;
         editions::install(&relay.plugins, "edition-source", "10.50.22")?;
         Editions::until(&rest, "source", PATIENCE, |editions| {
             editions.change() == "on-trial"

@@ -22,6 +22,11 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// What a call may compute without waiting for anything before it is one that computes for long, and
 /// is better taken off the threads that others wait for.
 const PROMPT: Duration = Duration::from_millis(2);
+/// What a call may compute without waiting and still be as urgent as others' calls. From there on it
+/// only has a part of its guest's share for certain.
+const URGENT: Duration = Duration::from_millis(100);
+/// That part: one in so many.
+const PART: u32 = 10;
 /// How far a guest may fall behind its share in the idle lane before it catches up elsewhere.
 const BEHIND: Duration = Duration::from_millis(5);
 /// A turn in the idle lane that took this much longer than the guest ran was in someone's way.
@@ -169,7 +174,10 @@ impl Share {
         }
         self.ready = yielded.then_some(now);
         let took = now.saturating_duration_since(since);
-        let over = account.with(self.percent, now, |credit| credit.left_over(took, time));
+        let part = if self.in_a_row < URGENT { 1 } else { PART };
+        let over = account.with(self.percent, now, |credit| {
+            credit.left_over(took, time, part)
+        });
         let held = took.saturating_sub(time);
         self.held += held;
         self.meter.held(held);
@@ -265,9 +273,10 @@ impl Credit {
     }
 
     /// A turn in the idle lane, which `took` so long with the wait for it, and in which the guest ran
-    /// for `time`. Answers whether it wants more than its share.
-    fn left_over(&mut self, took: Duration, time: Duration) -> bool {
-        let missing = share_of(took, self.percent).saturating_sub(nanos(time));
+    /// for `time`; one in `part` of its share was certain. Answers whether it wants more than its share.
+    fn left_over(&mut self, took: Duration, time: Duration, part: u32) -> bool {
+        let certain = share_of(took / part.max(1), self.percent);
+        let missing = certain.saturating_sub(nanos(time));
         self.behind = self
             .behind
             .saturating_add(missing)
@@ -343,12 +352,12 @@ mod tests {
         assert_eq!(long(MS, &mut |credit| credit.spend(2 * MS)), Lane::Idle);
         // Others leave it more than its share, for a while or for ever.
         let left = &mut |credit: &mut Credit| {
-            credit.left_over(10 * MS, 6 * MS);
+            credit.left_over(10 * MS, 6 * MS, 1);
         };
         assert!((0..1_000).all(|_| long(10 * MS, left) == Lane::Idle));
         // They leave it a tenth, for long enough that it is below its share on average over a second.
         let left = &mut |credit: &mut Credit| {
-            credit.left_over(10 * MS, MS);
+            credit.left_over(10 * MS, MS, 1);
         };
         let turns = (0..).take_while(|_| long(10 * MS, left) == Lane::Idle);
         assert_eq!(turns.count(), 126);
@@ -359,12 +368,30 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_goes_on_has_a_part_of_the_share_for_certain() {
+        let turns = |part: u32, left: Duration| {
+            let (account, mut now) = (Account::default(), Instant::now());
+            let mut turn = || {
+                now += 100 * MS;
+                account.with(50, now, |credit| {
+                    credit.left_over(100 * MS, left, part);
+                    credit.lane(true)
+                })
+            };
+            (0..100).take_while(|_| turn() == Lane::Idle).count()
+        };
+        assert_eq!(turns(1, 40 * MS), 0);
+        assert_eq!(turns(10, 40 * MS), 100);
+        assert_eq!(turns(10, 4 * MS), 4);
+    }
+
+    #[test]
     fn who_would_run_more_than_its_share_wants_more() {
         let (account, mut now) = (Account::default(), Instant::now());
         let mut turns = |waits: Duration, took: Duration| {
             (0..100).fold(false, |_, _| {
                 now += waits + took;
-                account.with(50, now, |credit| credit.left_over(took, MS))
+                account.with(50, now, |credit| credit.left_over(took, MS, 1))
             })
         };
         assert!(!turns(11 * MS, 10 * MS));
@@ -380,7 +407,7 @@ mod tests {
             spend(&account, 50, now, MS);
         }
         let lane = account.with(50, now, |credit| {
-            credit.left_over(10 * MS, Duration::ZERO);
+            credit.left_over(10 * MS, Duration::ZERO, 1);
             credit.lane(true)
         });
         assert_eq!(lane, Lane::Ordinary);
@@ -390,7 +417,7 @@ mod tests {
     fn over_its_share_nobody_catches_up() {
         let (account, now) = (Account::default(), Instant::now());
         spend(&account, 10, now, 100 * MS);
-        account.with(10, now + MS, |credit| credit.left_over(500 * MS, MS));
+        account.with(10, now + MS, |credit| credit.left_over(500 * MS, MS, 1));
         spend(&account, 10, now + MS, MS);
         assert_eq!(lane(&account, 10, now + MS), Lane::Idle);
     }

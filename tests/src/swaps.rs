@@ -36,6 +36,8 @@ pub struct Pauses {
     opened: Vec<f64>,
     /// To the first record of the new version.
     first_record: Vec<f64>,
+    /// The same without the time in which there was no record to be had.
+    at_work: Vec<f64>,
 }
 
 /// What was seen of many changes under load.
@@ -61,6 +63,9 @@ impl Pauses {
         self.committed.extend(of("committedMs"));
         self.opened.extend(of("openedMs"));
         self.first_record.extend(of("firstRecordMs"));
+        let at_work = of("firstRecordMs").zip(of("waitedMs"));
+        self.at_work
+            .extend(at_work.map(|(whole, waited)| whole - waited));
     }
 
     /// The percentile of the whole pause.
@@ -72,6 +77,7 @@ impl Pauses {
         self.committed.sort_by(f64::total_cmp);
         self.opened.sort_by(f64::total_cmp);
         self.first_record.sort_by(f64::total_cmp);
+        self.at_work.sort_by(f64::total_cmp);
     }
 }
 
@@ -86,11 +92,13 @@ impl fmt::Display for Pauses {
         let (all, commit) = (&self.first_record, &self.committed);
         write!(
             f,
-            "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {} (commit alone p50 {:.2} ms, p99 {:.2} ms; until open p50 {:.2} ms, p99 {:.2} ms)",
+            "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {} (without waits for a record p50 {:.2} ms, p99 {:.2} ms; commit alone p50 {:.2} ms, p99 {:.2} ms; until open p50 {:.2} ms, p99 {:.2} ms)",
             percentile(all, 0.5),
             percentile(all, 0.99),
             percentile(all, 1.0),
             all.len(),
+            percentile(&self.at_work, 0.5),
+            percentile(&self.at_work, 0.99),
             percentile(commit, 0.5),
             percentile(commit, 0.99),
             percentile(&self.opened, 0.5),

@@ -1,10 +1,11 @@
 //! What bad input over REST gets: an error that names the thing and the fix, and nothing changes.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use connect_tests::cluster::Cluster;
 use connect_tests::folder::alone;
+use connect_tests::lines::Chance;
 use connect_tests::rest::Rest;
 use connect_tests::wait;
 use connect_tests::worker::Setup;
@@ -249,6 +250,125 @@ fn configurations_that_cannot_work() -> Result<()> {
 }
 
 /// Everything that is wrong is said at once.
+/// Keys of the worker and of the file connectors, with prefixes of both sides of a direct connector.
+const KEYS: [&str; 32] = [
+    "connector.direct.enable",
+    "sink.task.class",
+    "connect.topicname",
+    "connect.topicnames",
+    "consume.from.where",
+    "consume.from.timestamp",
+    "offset.lost",
+    "queue.by",
+    "max.tasks",
+    "task.group.id",
+    "batch.records",
+    "batch.bytes",
+    "flush.records",
+    "flush.interval.ms",
+    "errors.tolerance",
+    "key.converter",
+    "value.converter",
+    "value.converter.schemas.enable",
+    "value.converter.",
+    "transforms",
+    "filename",
+    "source.filename",
+    "sink.filename",
+    "source.",
+    "sink.",
+    "topic",
+    "from.beginning",
+    "batch.lines",
+    "",
+    "*",
+    "\u{1}",
+    "ключ",
+];
+const TEXTS: [&str; 26] = [
+    "",
+    " ",
+    "true",
+    "false",
+    "0",
+    "1",
+    "-1",
+    "1000",
+    "4294967296",
+    "99999999999999999999999999",
+    "1e400",
+    "1KiB",
+    "5m",
+    "a.txt",
+    "../../etc/passwd",
+    "file-sink",
+    "json",
+    "org.apache.rocketmq.connect.file.FileSinkTask",
+    "org.apache.rocketmq.connect.runtime.converter.record.json.JsonConverter",
+    "earliest",
+    "timestamp",
+    "one;two,,three",
+    "%RETRY%x",
+    "\u{0}\u{1}\u{2}",
+    "ключ",
+    "[[[[{\"a\":",
+];
+
+fn one<'a>(chance: &mut Chance, of: &[&'a str]) -> &'a str {
+    let at = chance.below(of.len() as u64);
+    of.get(at as usize).copied().unwrap_or_default()
+}
+
+/// Some known class, and keys and values without sense.
+fn random(chance: &mut Chance) -> Value {
+    let classes = [
+        "file-source",
+        "file-sink",
+        SOURCE,
+        "org.apache.rocketmq.connect.file.FileSinkConnector",
+        "file-source@0",
+        "@",
+    ];
+    let mut config = with("connector.class", one(chance, &classes).into());
+    for _ in 0..chance.below(6) {
+        let (key, value) = (
+            one(chance, &KEYS),
+            one(chance, &TEXTS).repeat(match chance.below(20) {
+                0 => 5_000,
+                _ => 1,
+            }),
+        );
+        if let Some(config) = config.as_object_mut() {
+            config.insert(key.to_owned(), value.into());
+        }
+    }
+    config
+}
+
+#[test]
+fn configurations_without_sense_get_a_sensible_answer() -> Result<()> {
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let mut chance = Chance::new(seed);
+    in_a_worker(|rest, _| {
+        let bench = Bench::new(rest)?;
+        let (mut taken, mut refused) = (0, 0);
+        for number in 0..400 {
+            let config = random(&mut chance);
+            let what = format!("seed {seed}, number {number}: {config}");
+            let answer = rest.post("/connectors/random", &config.to_string())?;
+            if answer.status < 300 {
+                taken += 1;
+                rest.delete("random").context(what)?;
+            } else {
+                refused += 1;
+                bench.refuses(&what, &answer, &[])?;
+            }
+        }
+        ensure!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
+        Ok(())
+    })
+}
+
 #[test]
 fn several_problems_are_told_together() -> Result<()> {
     in_a_worker(|rest, _| {

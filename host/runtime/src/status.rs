@@ -146,6 +146,9 @@ pub struct Pause {
     pub opened: Duration,
     /// Until its first record was polled from a source, or handed to a sink.
     pub first_record: Duration,
+    /// Time of that in which a sink was open and no record was there to be handed to it; nothing for
+    /// others.
+    pub waited: Duration,
 }
 
 /// One change of a connector's plugins.

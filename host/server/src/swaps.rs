@@ -64,6 +64,7 @@ struct Paused {
     committed_ms: f64,
     opened_ms: f64,
     first_record_ms: f64,
+    waited_ms: f64,
 }
 
 /// `/v1/connectors/{name}/plugin`.
@@ -148,5 +149,6 @@ fn paused(pause: &Pause) -> Paused {
         committed_ms: ms(pause.committed),
         opened_ms: ms(pause.opened),
         first_record_ms: ms(pause.first_record),
+        waited_ms: ms(pause.waited),
     }
 }

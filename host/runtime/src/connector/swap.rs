@@ -7,7 +7,7 @@
 //! tasks go back to the old one at what is durable, and the version is put into quarantine. What
 //! fails later is a failure like any other.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -468,7 +468,11 @@ pub(super) async fn restore(store: &Store, connector: &str) -> Result<(), StoreE
         return Ok(());
     };
     let now = store.positions(connector)?;
-    let moved = now.iter().filter(|point| !before.contains(point)).count();
+    let before: HashMap<_, _> = before.into_iter().collect();
+    let moved = now
+        .iter()
+        .filter(|(partition, position)| before.get(partition) != Some(position))
+        .count();
     store.put_back(connector).await?;
     tracing::warn!(
         connector,

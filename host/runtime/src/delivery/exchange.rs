@@ -58,6 +58,7 @@ pub(crate) struct Stopwatch {
     begun: Instant,
     committed: Instant,
     opened: Instant,
+    waited: Duration,
 }
 
 impl Stopwatch {
@@ -69,6 +70,7 @@ impl Stopwatch {
             begun,
             committed: committed.max(begun),
             opened: Instant::now(),
+            waited: Duration::ZERO,
         }
     }
 
@@ -77,12 +79,18 @@ impl Stopwatch {
         self
     }
 
+    /// For so long there was nothing for the new edition to do.
+    pub(crate) fn waits(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
     /// The first record of the new edition is there.
     pub(crate) fn stop(self) -> Pause {
         Pause {
             committed: self.committed - self.begun,
             opened: self.opened - self.begun,
             first_record: self.begun.elapsed(),
+            waited: self.waited,
         }
     }
 }

@@ -231,11 +231,15 @@ impl Job<'_> {
                         .flush_due
                         .unwrap_or(self.refresh_due)
                         .min(self.refresh_due);
+                    let since = Instant::now();
                     tokio::select! {
                         () = self.ctx.stop.cancelled() => return Ok(End::Stop),
                         exchange = self.orders.next() => self.ordered(exchange),
                         note = self.hands.inbox.recv() => if let Some(note) = note { self.take(note) },
                         () = tokio::time::sleep_until(due) => {}
+                    }
+                    if let Some(stopwatch) = &mut self.stopwatch {
+                        stopwatch.waits(since.elapsed());
                     }
                 }
             }

@@ -2,6 +2,7 @@
 //! never beyond what that flush covers; the broker's group offset follows the store's.
 
 mod assign;
+mod commit;
 mod crowd;
 mod desk;
 mod flush;

@@ -2,7 +2,6 @@
 
 use connect_record::QueueOffset;
 use connect_sandbox::{CallError, Flushed};
-use connect_store::StoredOffset;
 use tokio::time::Instant;
 
 use super::seat::Seat;
@@ -11,33 +10,48 @@ use crate::delivery::TaskError;
 use crate::failpoint::{self, Point};
 use crate::guest::Failed;
 
+/// What comes after a plugin's answer to a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Its offsets become durable while more is put: the plugin need not wait for the store.
+    GoOn,
+    /// Everything waits until they are durable.
+    Commit,
+    /// This instance is closed meanwhile: it has nothing more to say about them.
+    Leave,
+}
+
 impl Job<'_> {
     /// Makes what was put durable in the plugin, then the offsets durable in the store. Without an
     /// answer from the plugin, as when the task is stopped while a sink asks to be called again,
     /// nothing is committed and everything counts as unflushed still.
     pub(super) async fn flush(&mut self) -> Result<(), TaskError> {
-        self.flush_and(false).await
+        self.flush_and(Then::Commit).await
     }
 
-    /// [`Self::flush`], and where this instance is `leaving` it is closed while its last offsets
-    /// become durable: it has nothing more to say about them.
-    pub(super) async fn flush_and(&mut self, leaving: bool) -> Result<(), TaskError> {
+    /// [`Self::flush`], and what comes after the plugin's answer.
+    pub(super) async fn flush_and(&mut self, then: Then) -> Result<(), TaskError> {
         self.flush_due = None;
-        let mut ends: Vec<QueueOffset> = self
-            .hands
-            .seats
-            .iter()
-            .filter_map(Seat::flushable)
-            .collect();
         // a sink that paused a queue is called all the same, or it could never resume it
         let ask = self.unflushed > 0 || self.hands.seats.iter().any(|seat| seat.paused);
-        let mut late = Vec::new();
+        let (mut asked, mut late) = (None, Vec::new());
         if ask {
             let Some(flushed) = self.ask_flush().await? else {
                 return Ok(());
             };
             self.unflushed = 0;
             self.confirmed = Instant::now();
+            asked = Some(flushed);
+        }
+        // what is durable already is known then, and offsets become durable in their order
+        self.finish_commit().await?;
+        let mut ends: Vec<QueueOffset> = self
+            .hands
+            .seats
+            .iter()
+            .filter_map(Seat::flushable)
+            .collect();
+        if let Some(flushed) = asked {
             if let Some(upto) = flushed.upto {
                 for end in &mut ends {
                     let covered = upto.iter().find(|known| known.queue == end.queue);
@@ -68,14 +82,17 @@ impl Job<'_> {
         ends.retain(|end| end.next > durable(end));
         if !ends.is_empty() {
             failpoint::pass(Point::FlushOffset);
-            // one that has not made everything durable may be asked again before it goes
-            if leaving && self.unflushed == 0 {
-                self.closed = true;
-                let (ctx, guest) = (self.ctx, self.guest);
-                let (committed, ()) = tokio::join!(self.commit(ends), ctx.closes(guest.close()));
-                committed?;
-            } else {
-                self.commit(ends).await?;
+            match then {
+                // one that has not made everything durable may be asked again before it goes
+                Then::Leave if self.unflushed == 0 => {
+                    self.closed = true;
+                    let (ctx, guest) = (self.ctx, self.guest);
+                    let closing = ctx.closes(guest.close());
+                    let (committed, ()) = tokio::join!(self.commit(ends), closing);
+                    committed?;
+                }
+                Then::GoOn => self.begin_commit(ends),
+                Then::Commit | Then::Leave => self.commit(ends).await?,
             }
         }
         self.ctx.metrics.durable_but(self.in_flight());
@@ -146,48 +163,5 @@ impl Job<'_> {
                 ))
             }
         }
-    }
-
-    pub(super) async fn commit(&mut self, ends: Vec<QueueOffset>) -> Result<(), TaskError> {
-        let offsets: Vec<StoredOffset> = ends
-            .iter()
-            .map(|end| StoredOffset {
-                topic: end.queue.topic.to_string(),
-                broker: end.queue.broker.to_string(),
-                id: end.queue.id,
-                next: end.next,
-            })
-            .collect();
-        self.ctx
-            .store
-            .commit_offsets(&self.ctx.spec.name, &offsets)
-            .await
-            .map_err(|source| TaskError::Store {
-                step: "storing sink offsets",
-                source: Box::new(source),
-            })?;
-        self.committed = Instant::now();
-        self.ctx.report.committed();
-        self.hands
-            .mirror
-            .note(ends.iter().map(|end| (end.queue.clone(), end.next)));
-        for end in ends {
-            if let Some(seat) = self
-                .hands
-                .seats
-                .iter_mut()
-                .find(|seat| seat.queue == end.queue)
-            {
-                seat.durable = end.next;
-            }
-            if self
-                .careful
-                .get(&end.queue)
-                .is_some_and(|until| end.next >= *until)
-            {
-                self.careful.remove(&end.queue);
-            }
-        }
-        Ok(())
     }
 }

@@ -88,7 +88,7 @@ impl Job<'_> {
 
     /// Repeats a call until it is answered; none when the task was stopped meanwhile.
     async fn answered<T>(
-        &self,
+        &mut self,
         call: impl Fn() -> BoxFuture<'static, Answer<T>>,
     ) -> Result<Option<T>, TaskError> {
         loop {

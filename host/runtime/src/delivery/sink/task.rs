@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use connect_record::{Queue, QueueOffset};
 use connect_sandbox::CallError;
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::assign::{self, Asked};
+use super::commit::Stored;
 use super::desk::{Desk, Making, make, open};
+use super::flush::Then;
 use super::gather::{Chunk, Gathered, gather};
 use super::hands::Hands;
 use super::reader::{Fetched, Note};
 use super::seat::{Seat, Trouble};
 use crate::delivery::{
-    Careful, Exchange, Exchanged, Orders, Stopwatch, TaskContext, TaskError, find_or_create,
+    Careful, Exchange, Exchanged, Orders, Stopwatch, TaskContext, TaskError, find_or_create, ready,
 };
 use crate::failpoint::{self, Point};
 use crate::guest::{Failed, SinkGuest};
@@ -124,6 +127,8 @@ pub(super) struct Job<'a> {
     pub(super) desk: Desk,
     pub(super) start: StartAt,
     pub(super) lost: OffsetLost,
+    /// Offsets that are on their way into the store.
+    pub(super) committing: Option<BoxFuture<'static, Stored>>,
     /// When a flush was last answered, and when its offsets were last durable.
     pub(super) confirmed: Instant,
     pub(super) committed: Instant,
@@ -174,6 +179,7 @@ impl<'a> Job<'a> {
             desk,
             start,
             lost,
+            committing: None,
             confirmed: now,
             committed: now,
             closed: false,
@@ -202,6 +208,7 @@ impl Job<'_> {
             if let Some((exchange, until)) = self.exchange.take() {
                 return self.leave(exchange, until).await;
             }
+            self.look_at_commit()?;
             self.troubled().await?;
             if self.hands.seats.iter().any(|seat| seat.paused) {
                 let interval = self.flush_interval();
@@ -212,7 +219,7 @@ impl Job<'_> {
             if self.unflushed >= self.flush_records()
                 || self.flush_due.is_some_and(|due| due <= now)
             {
-                self.flush().await?;
+                self.flush_and(Then::GoOn).await?;
             }
             if self.refresh_due <= now {
                 self.refresh().await?;
@@ -235,6 +242,7 @@ impl Job<'_> {
                     tokio::select! {
                         () = self.ctx.stop.cancelled() => return Ok(End::Stop),
                         exchange = self.orders.next() => self.ordered(exchange),
+                        stored = ready(&mut self.committing) => self.stored(stored)?,
                         note = self.hands.inbox.recv() => if let Some(note) = note { self.take(note) },
                         () = tokio::time::sleep_until(due) => {}
                     }
@@ -261,7 +269,7 @@ impl Job<'_> {
     /// not make durable is put again.
     async fn leave(&mut self, exchange: Exchange, until: Instant) -> Result<End, TaskError> {
         self.exchange = Some((exchange, until));
-        self.flush_and(true).await?;
+        self.flush_and(Then::Leave).await?;
         match self.exchange.take() {
             Some((exchange, _)) if !self.ctx.stop.is_cancelled() => Ok(End::Exchange(exchange)),
             _ => Ok(End::Stop),
@@ -294,8 +302,10 @@ impl Job<'_> {
             flushed = self.flush().await;
             self.ctx.closes(self.guest.close()).await;
         }
+        // whoever begins anew finds what was flushed
+        let committed = self.finish_commit().await;
         self.hands.mirror.finish().await;
-        flushed
+        flushed.and(committed)
     }
 
     fn flush_records(&self) -> u64 {
@@ -408,6 +418,10 @@ impl Job<'_> {
                 std::mem::take(&mut wishes.pauses),
             )
         });
+        if !seeks.is_empty() {
+            // which of them go back behind what is durable is known then
+            self.finish_commit().await?;
+        }
         let mut back = Vec::new();
         for (queue, offset) in seeks {
             let Some(index) = self.hands.seats.iter().position(|seat| seat.queue == queue) else {

@@ -26,6 +26,9 @@ const PAIRS: usize = 4;
 const BYTES: u64 = 256;
 /// Between the start or end of a hostile guest and the turn that is measured.
 const SETTLE: Duration = Duration::from_millis(1_500);
+/// Milliseconds between two polls of a neighbour's source: with one poll a millisecond half of the
+/// records cost nearly all of the processors, and half a load is none.
+const PACE: &str = "5";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Points that a median may be worse than what the machine does by itself.
 pub const MARGIN: f64 = 2.0;
@@ -186,7 +189,8 @@ impl Street<'_> {
         for number in 0..PAIRS {
             let topic = format!("{name}-{number}");
             let source = json!({"connector.class": "seq-source", "bytes": BYTES.to_string(),
-                                "rate": rate.to_string(), "stamp": "true", "key": "partition",
+                                "rate": rate.to_string(), "pace": PACE, "stamp": "true",
+                                "key": "partition",
                                 "connect.topicname": topic});
             self.rest()?.create(&format!("{topic}-source"), &source)?;
             let sink = json!({"connector.class": "latency-sink", "out": format!("{topic}.bin"),

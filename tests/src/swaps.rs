@@ -73,6 +73,16 @@ impl Pauses {
         percentile(&self.first_record, part)
     }
 
+    /// The percentile without the time in which there was no record to be had.
+    pub fn at_work(&self, part: f64) -> f64 {
+        percentile(&self.at_work, part)
+    }
+
+    /// The percentile of the time until the last offsets were durable.
+    pub fn commit(&self, part: f64) -> f64 {
+        percentile(&self.committed, part)
+    }
+
     fn sort(&mut self) {
         self.committed.sort_by(f64::total_cmp);
         self.opened.sort_by(f64::total_cmp);

@@ -1,6 +1,6 @@
 //! Emits numbered records and resumes where it was. Record n of partition p is `p<p>-<n>`, filled up
-//! with `x` to `bytes`; settings say how many, how fast, in how many partitions, with which key, and
-//! whether `@` and the time in microseconds follow the number.
+//! with `x` to `bytes`; settings say how many, how fast and in which steps, in how many partitions, with
+//! which key, and whether `@` and the time in microseconds follow the number.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +13,7 @@ struct Seq {
     count: u64,
     bytes: usize,
     rate: u64,
+    pace: u64,
     key: String,
     stamp: bool,
     opened: Instant,
@@ -47,6 +48,11 @@ impl Connector for Seq {
                 .doc("records a second; 0 for as fast as can be"),
         )
         .option(
+            OptionSpec::duration("pace")
+                .default(1)
+                .doc("least time between two polls of a source with a rate"),
+        )
+        .option(
             OptionSpec::text("key")
                 .default("none")
                 .allowed(["none", "number", "partition"]),
@@ -72,6 +78,7 @@ impl Source for Seq {
             count: settings.parsed("count", "a number")?,
             bytes: settings.parsed("bytes", "a number")?,
             rate: settings.parsed("rate", "a number")?,
+            pace: settings.parsed("pace", "a number")?,
             key: settings.text("key")?.to_owned(),
             stamp: settings.parsed("stamp", "true or false")?,
             opened: Instant::now(),
@@ -91,7 +98,7 @@ impl Source for Seq {
             };
             if self.rate > 0 && self.sent >= due {
                 return Ok(Next::After(Duration::from_millis(
-                    (1000 / self.rate).clamp(1, 1000),
+                    (1000 / self.rate).clamp(self.pace, 1000),
                 )));
             }
             let (partition, number) = (format!("p{p}"), self.next[p]);

@@ -28,6 +28,7 @@
 
 mod error;
 mod message;
+mod properties;
 mod rocketmq;
 mod traits;
 
@@ -36,5 +37,6 @@ pub use message::{
     Incoming, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, MAX_PROPERTIES_BYTES, MessageFault, Outgoing,
     Pulled,
 };
+pub use properties::Properties;
 pub use rocketmq::{RocketMq, RocketMqSettings};
 pub use traits::{BoxFuture, Broker};

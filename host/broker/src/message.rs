@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 
+use crate::properties::Properties;
+
 /// Most messages in one [`send`](crate::Broker::send).
 pub const MAX_BATCH_MESSAGES: usize = 500;
 
@@ -18,9 +20,9 @@ pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024 - 8 * 1024;
 pub const MAX_PROPERTIES_BYTES: usize = 32_767 - 512;
 
 /// Ends a property's name on the wire.
-pub(crate) const NAME_END: char = '\u{1}';
+pub(crate) const NAME_END: &str = "\u{1}";
 /// Ends a property's value on the wire.
-pub(crate) const VALUE_END: char = '\u{2}';
+pub(crate) const VALUE_END: &str = "\u{2}";
 /// Bytes around a batched message's body and properties: total, magic, checksum, flag, two lengths.
 pub(crate) const FRAME_BYTES: usize = 4 * 5 + 2;
 /// Room for the message id that the adaptor adds (`UNIQ_KEY`, at most 56 characters).
@@ -93,7 +95,8 @@ impl Outgoing {
             if value.is_empty() {
                 return fault(|name| MessageFault::EmptyProperty { name });
             }
-            if name.contains([NAME_END, VALUE_END]) || value.contains([NAME_END, VALUE_END]) {
+            let separates = |text: &str| text.bytes().any(|byte| matches!(byte, 1 | 2));
+            if separates(name) || separates(value) {
                 return fault(|name| MessageFault::SeparatorInProperty { name });
             }
         }
@@ -185,28 +188,29 @@ pub enum MessageFault {
 pub struct Incoming {
     /// Its place in the queue. Rises from message to message; compacted topics have gaps.
     pub queue_offset: u64,
-    /// The producer's id (`UNIQ_KEY`) where there is one, else the broker's.
-    pub message_id: String,
+    /// The broker's id of it; empty where the producer gave one of its own.
+    pub broker_id: String,
     /// When the producer made it, milliseconds since 1970 by the producer's clock.
     pub born_timestamp: u64,
     /// When the broker stored it, milliseconds since 1970 by the broker's clock.
     pub store_timestamp: u64,
     /// The body, decompressed; a slice of the whole answer, which it keeps alive.
     pub body: Bytes,
-    /// All properties as on the wire, RocketMQ's own (KEYS, TAGS, UNIQ_KEY, …) included, sorted
-    /// by name.
-    pub properties: Vec<(String, String)>,
+    /// All properties as on the wire, RocketMQ's own (KEYS, TAGS, UNIQ_KEY, …) included.
+    pub properties: Properties,
 }
 
 impl Incoming {
     /// The value of a property.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {
-        let at = self
-            .properties
-            .binary_search_by(|(key, _)| key.as_str().cmp(name))
-            .ok()?;
-        self.properties.get(at).map(|(_, value)| value.as_str())
+        self.properties.get(name)
+    }
+
+    /// The producer's id (`UNIQ_KEY`) where there is one, else the broker's.
+    #[must_use]
+    pub fn message_id(&self) -> &str {
+        self.property("UNIQ_KEY").unwrap_or(&self.broker_id)
     }
 }
 

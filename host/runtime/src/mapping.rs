@@ -14,18 +14,18 @@ pub(crate) use outgoing::message_of;
 
 /// Prefix of a property that carries a record's header.
 const HEADER_PREFIX: &str = "connect-ext-";
-/// Prefix under which a sink sees the broker's own properties.
-const SYSTEM_PREFIX: &str = "MQ-SYS-";
-/// The broker's own properties that a sink sees with the prefix.
-const SYSTEM: [&str; 7] = [
-    "MIN_OFFSET",
-    "TRACE_ON",
-    "MAX_OFFSET",
-    "MSG_REGION",
-    "UNIQ_KEY",
-    "WAIT",
-    "TAGS",
+/// The broker's own properties, and how a sink sees them.
+const SYSTEM: [(&str, &str); 7] = [
+    ("MIN_OFFSET", "MQ-SYS-MIN_OFFSET"),
+    ("TRACE_ON", "MQ-SYS-TRACE_ON"),
+    ("MAX_OFFSET", "MQ-SYS-MAX_OFFSET"),
+    ("MSG_REGION", "MQ-SYS-MSG_REGION"),
+    ("UNIQ_KEY", "MQ-SYS-UNIQ_KEY"),
+    ("WAIT", "MQ-SYS-WAIT"),
+    ("TAGS", "MQ-SYS-TAGS"),
 ];
+/// The header that says which message a record was.
+const MESSAGE_ID: &str = "MQ-SYS-MSG_ID";
 /// Milliseconds since the epoch of the record.
 const TIMESTAMP: &str = "connect.timestamp";
 /// `empty` or `null`, beside a one-byte body.

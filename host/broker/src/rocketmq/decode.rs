@@ -1,13 +1,16 @@
 //! Stored messages from wire bytes. Total over any bytes: a message that cannot be read is an
 //! error with its place, never skipped.
+//!
+//! The frame is read here and not by the client library, which fills a map of new strings for each
+//! message. It judges this one in the tests.
 
 use crate::message::Incoming;
-use bytes::Bytes;
+use crate::properties::Properties;
+use bytes::{Buf, Bytes};
 use rocketmq_model::common::message::MessageConst;
 use rocketmq_model::common::sys_flag::message_sys_flag::MessageSysFlag;
 use rocketmq_protocol::common::compression::compressor_factory::CompressorFactory;
-use rocketmq_protocol::protocol::body::message_codec::{DecodedMessageFrame, decode_message_frame};
-use std::net::IpAddr;
+use rocketmq_protocol::protocol::body::message_codec::{MESSAGE_MAGIC_CODE, MESSAGE_MAGIC_CODE_V2};
 
 /// Reads all messages of a pull's answer.
 ///
@@ -17,7 +20,7 @@ pub(super) fn messages(mut bytes: Bytes) -> Result<Vec<Incoming>, String> {
     let mut messages = Vec::new();
     while !bytes.is_empty() {
         let at = messages.len();
-        let frame = decode_message_frame(&mut bytes)
+        let frame = frame(&mut bytes)
             .map_err(|error| format!("message {at} of the answer cannot be read: {error}"))?;
         let offset = frame.queue_offset;
         let message = message(frame);
@@ -26,26 +29,90 @@ pub(super) fn messages(mut bytes: Bytes) -> Result<Vec<Incoming>, String> {
     Ok(messages)
 }
 
-fn message(frame: DecodedMessageFrame) -> Result<Incoming, String> {
+/// What is used of a message's frame.
+struct Frame {
+    queue_offset: i64,
+    commit_log_offset: i64,
+    flags: i32,
+    born_timestamp: i64,
+    store_timestamp: i64,
+    /// The broker's address: 4 or 16 bytes, and a port in 4.
+    store_host: Bytes,
+    body: Bytes,
+    properties: Bytes,
+}
+
+/// Takes the next frame. Big-endian: size, magic code, checksum, queue, flag, offset in the queue, offset
+/// in the log, system flags, born at, born where, stored at, stored where, tries, transaction, body with
+/// its length in 4 bytes, topic with its length in 1 (2 in the second version), properties with 2.
+fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
+    const SHORT: &str = "it ends early";
+    let size = bytes.clone().try_get_u32().map_err(|_| SHORT)?;
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size > bytes.len() {
+        return Err(SHORT);
+    }
+    let mut rest = bytes.split_to(size);
+    let skip = |rest: &mut Bytes, count: usize| take(rest, count).map(drop);
+    skip(&mut rest, 4)?;
+    let magic = rest.try_get_i32().map_err(|_| SHORT)?;
+    if magic != MESSAGE_MAGIC_CODE && magic != MESSAGE_MAGIC_CODE_V2 {
+        return Err("its magic code is unknown");
+    }
+    skip(&mut rest, 3 * 4)?;
+    let queue_offset = rest.try_get_i64().map_err(|_| SHORT)?;
+    let commit_log_offset = rest.try_get_i64().map_err(|_| SHORT)?;
+    let flags = rest.try_get_i32().map_err(|_| SHORT)?;
+    let host = |flag: i32| if flags & flag == 0 { 4 + 4 } else { 16 + 4 };
+    let born_timestamp = rest.try_get_i64().map_err(|_| SHORT)?;
+    skip(&mut rest, host(MessageSysFlag::BORNHOST_V6_FLAG))?;
+    let store_timestamp = rest.try_get_i64().map_err(|_| SHORT)?;
+    let store_host = take(&mut rest, host(MessageSysFlag::STOREHOSTADDRESS_V6_FLAG))?;
+    skip(&mut rest, 4 + 8)?;
+    let length = rest.try_get_u32().map_err(|_| SHORT)?;
+    let body = take(&mut rest, usize::try_from(length).unwrap_or(usize::MAX))?;
+    let topic = if magic == MESSAGE_MAGIC_CODE_V2 {
+        rest.try_get_u16().map_err(|_| SHORT)?.into()
+    } else {
+        rest.try_get_u8().map_err(|_| SHORT)?.into()
+    };
+    skip(&mut rest, topic)?;
+    let length = rest.try_get_u16().map_err(|_| SHORT)?.into();
+    let properties = take(&mut rest, length)?;
+    Ok(Frame {
+        queue_offset,
+        commit_log_offset,
+        flags,
+        born_timestamp,
+        store_timestamp,
+        store_host,
+        body,
+        properties,
+    })
+}
+
+fn take(rest: &mut Bytes, count: usize) -> Result<Bytes, &'static str> {
+    if count > rest.len() {
+        return Err("it ends early");
+    }
+    Ok(rest.split_to(count))
+}
+
+fn message(frame: Frame) -> Result<Incoming, String> {
     let queue_offset =
         u64::try_from(frame.queue_offset).map_err(|_| "its offset is negative".to_owned())?;
-    let broker_id = || broker_message_id(&frame);
-    let id = frame
-        .properties
-        .get(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX);
-    let message_id = id.map_or_else(broker_id, ToString::to_string);
-    let mut properties: Vec<(String, String)> = frame
-        .properties
-        .into_iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect();
-    properties.sort_unstable();
+    let properties = Properties::from_wire(&frame.properties);
+    let id = properties.get(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX);
+    let broker_id = match id {
+        Some(_) => String::new(),
+        None => broker_message_id(&frame),
+    };
     Ok(Incoming {
         queue_offset,
-        message_id,
+        broker_id,
         born_timestamp: u64::try_from(frame.born_timestamp).unwrap_or(0),
         store_timestamp: u64::try_from(frame.store_timestamp).unwrap_or(0),
-        body: body(frame.body, frame.sys_flag)?,
+        body: body(frame.body, frame.flags)?,
         properties,
     })
 }
@@ -63,27 +130,18 @@ fn body(stored: Bytes, flags: i32) -> Result<Bytes, String> {
 }
 
 /// The id by which the broker finds the message: its address and the place in its log.
-fn broker_message_id(frame: &DecodedMessageFrame) -> String {
-    let mut id = String::with_capacity(56);
-    let mut put = |bytes: &[u8]| {
-        for byte in bytes {
-            id.push_str(&format!("{byte:02X}"));
-        }
-    };
-    match frame.store_host.ip() {
-        IpAddr::V4(ip) => put(&ip.octets()),
-        IpAddr::V6(ip) => put(&ip.octets()),
-    }
-    put(&u32::from(frame.store_host.port()).to_be_bytes());
-    put(&frame.commit_log_offset.to_be_bytes());
-    id
+fn broker_message_id(frame: &Frame) -> String {
+    let log = frame.commit_log_offset.to_be_bytes();
+    let bytes = frame.store_host.iter().chain(&log);
+    bytes.map(|byte| format!("{byte:02X}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use bytes::{BufMut, BytesMut};
-    use rocketmq_protocol::protocol::body::message_codec::MESSAGE_MAGIC_CODE;
+    use super::{CompressorFactory, MESSAGE_MAGIC_CODE, MessageSysFlag, messages};
+    use bytes::{BufMut, Bytes, BytesMut};
+    use proptest::prelude::*;
+    use rocketmq_protocol::protocol::body::message_codec::decode_message_frame;
 
     fn frame(body: &[u8], flags: i32, properties: &str) -> Bytes {
         let mut out = BytesMut::new();
@@ -121,12 +179,8 @@ mod tests {
         assert_eq!(read.len(), 1);
         assert_eq!(read[0].queue_offset, 7);
         assert_eq!((read[0].born_timestamp, read[0].store_timestamp), (11, 12));
-        assert_eq!(read[0].message_id, "7F00000100002A9F0000000000001234");
-        let names: Vec<&str> = read[0]
-            .properties
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
+        assert_eq!(read[0].message_id(), "7F00000100002A9F0000000000001234");
+        let names: Vec<&str> = read[0].properties.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["TAGS", "a", "b"]);
         assert_eq!(read[0].property("b"), Some("2"));
         assert_eq!(read[0].property("c"), None);
@@ -157,6 +211,53 @@ mod tests {
         let one = whole.len() / 2;
         for cut in (0..whole.len()).filter(|cut| *cut != 0 && *cut != one) {
             assert!(messages(whole.slice(..cut)).is_err(), "cut at {cut}");
+        }
+    }
+
+    /// What the library makes of the same bytes; none where it refuses them.
+    fn library(mut bytes: Bytes) -> Option<Vec<(i64, i64, Bytes, usize)>> {
+        let mut read = Vec::new();
+        while !bytes.is_empty() {
+            let frame = decode_message_frame(&mut bytes).ok()?;
+            let count = frame.properties.len();
+            read.push((frame.queue_offset, frame.born_timestamp, frame.body, count));
+        }
+        Some(read)
+    }
+
+    proptest! {
+        #[test]
+        fn frames_are_read_as_the_library_reads_them(
+            body in proptest::collection::vec(any::<u8>(), 0..50),
+            properties in "[a-c\u{1}\u{2}]{0,40}",
+            copies in 1_usize..4,
+        ) {
+            let one = frame(&body, 0, &properties);
+            let whole: Bytes = one.repeat(copies).into();
+            let ours = messages(whole.clone()).unwrap();
+            let theirs = library(whole).unwrap();
+            prop_assert_eq!(ours.len(), theirs.len());
+            for (ours, (offset, born, body, count)) in ours.iter().zip(theirs) {
+                prop_assert_eq!(i64::try_from(ours.queue_offset).unwrap(), offset);
+                prop_assert_eq!(i64::try_from(ours.born_timestamp).unwrap(), born);
+                prop_assert_eq!(&ours.body, &body);
+                prop_assert_eq!(ours.properties.iter().count(), count);
+            }
+        }
+
+        /// Whatever a broker sends: an error or messages, and no more of them than bytes.
+        #[test]
+        fn bytes_that_were_changed_are_messages_or_an_error(
+            at in any::<prop::sample::Index>(), value: u8, cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = frame(b"body", 0, "a\u{1}b\u{2}").repeat(2);
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+            bytes.truncate(cut.index(bytes.len()) + 1);
+            let length = bytes.len();
+            if let Ok(read) = messages(bytes.into()) {
+                prop_assert!(read.len() <= length / 60);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Messages to wire bytes: the properties' text form and the batch body. Pure; the caller has
 //! checked the messages, here nothing is refused or changed.
 
-use crate::message::{FRAME_BYTES, ID_PROPERTY_BYTES, NAME_END, Outgoing, VALUE_END};
+use crate::message::{ID_PROPERTY_BYTES, NAME_END, Outgoing, VALUE_END};
 use bytes::{BufMut, Bytes, BytesMut};
 use rocketmq_model::common::message::message_client_id_setter::MessageClientIDSetter;
 use rocketmq_model::common::message::{MessageConst, STRING_HASH_SET};
@@ -14,39 +14,50 @@ pub(crate) fn is_reserved_property(name: &str) -> bool {
 /// All properties of a message, with a new message id.
 pub(super) fn properties(message: &Outgoing) -> String {
     let mut text = String::with_capacity(message.properties_size() + ID_PROPERTY_BYTES);
-    let mut put = |name: &str, value: &str| {
-        text.push_str(name);
-        text.push(NAME_END);
-        text.push_str(value);
-        text.push(VALUE_END);
-    };
-    for (name, value) in message.all_properties() {
-        put(name, value);
-    }
-    let id = MessageClientIDSetter::create_uniq_id();
-    put(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX, &id);
+    each_property(message, |part| text.push_str(part));
     text
+}
+
+/// The parts of the properties' text, one after the other.
+fn each_property(message: &Outgoing, mut put: impl FnMut(&str)) {
+    let id = MessageClientIDSetter::create_uniq_id();
+    let id = (MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX, &*id);
+    for (name, value) in message.all_properties().chain([id]) {
+        for part in [name, NAME_END, value, VALUE_END] {
+            put(part);
+        }
+    }
 }
 
 /// Several messages as one body.
 pub(super) fn batch(messages: &[Outgoing]) -> Bytes {
     let mut out = BytesMut::with_capacity(messages.iter().map(Outgoing::wire_size).sum());
     for message in messages {
-        let properties = properties(message);
-        put_length(
-            &mut out,
-            FRAME_BYTES + message.body.len() + properties.len(),
-        );
+        let begin = out.len();
+        out.put_u32(0); // the frame's length, below
         out.put_u32(0); // magic code, filled in by the broker
         out.put_u32(0); // checksum, likewise
         out.put_u32(0); // flag
         put_length(&mut out, message.body.len());
         out.put_slice(&message.body);
+        let length = out.len();
+        out.put_u16(0);
+        each_property(message, |part| out.put_slice(part.as_bytes()));
         // At most 32 767 by the check before.
-        out.put_u16(u16::try_from(properties.len()).unwrap_or(u16::MAX));
-        out.put_slice(properties.as_bytes());
+        let properties = out.len() - length - size_of::<u16>();
+        let properties = u16::try_from(properties).unwrap_or(u16::MAX);
+        fill(&mut out, length, &properties.to_be_bytes());
+        let frame = u32::try_from(out.len() - begin).unwrap_or(u32::MAX);
+        fill(&mut out, begin, &frame.to_be_bytes());
     }
     out.freeze()
+}
+
+/// Writes over what was left open.
+fn fill(out: &mut BytesMut, at: usize, bytes: &[u8]) {
+    if let Some(open) = out.get_mut(at..at + bytes.len()) {
+        open.copy_from_slice(bytes);
+    }
 }
 
 fn put_length(out: &mut BytesMut, length: usize) {

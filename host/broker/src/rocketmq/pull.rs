@@ -181,11 +181,11 @@ mod tests {
     fn at(offset: u64) -> Incoming {
         Incoming {
             queue_offset: offset,
-            message_id: String::new(),
+            broker_id: String::new(),
             born_timestamp: 0,
             store_timestamp: 0,
             body: Bytes::from_static(b"x"),
-            properties: Vec::new(),
+            properties: crate::Properties::default(),
         }
     }
 

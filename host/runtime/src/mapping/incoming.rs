@@ -1,18 +1,16 @@
 //! Message to record.
 
-use std::borrow::Cow;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use connect_broker::Incoming;
 use connect_convert::Converter;
 use connect_record::Queue;
-use connect_rows::Builder;
+use connect_rows::{Builder, RecordBuilder};
 
 use super::{
-    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MappingError, SEPARATOR, SYSTEM,
-    SYSTEM_PREFIX, TIMESTAMP, VALUE,
+    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MESSAGE_ID, MappingError, SEPARATOR, SYSTEM,
+    TIMESTAMP, VALUE,
 };
 
 /// Properties that are read here and are no headers of the record.
@@ -30,13 +28,7 @@ pub(crate) fn append_message(
     keys: &dyn Converter,
     values: &dyn Converter,
 ) -> Result<(), MappingError> {
-    let property = |name: &str| {
-        message
-            .properties
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-    };
+    let property = |name: &str| message.properties.get(name);
     let key = key_of(property("KEYS"), property(KEY))?;
     let key = match key {
         Some(key) => keys
@@ -72,7 +64,6 @@ pub(crate) fn append_message(
     let timestamp = property(TIMESTAMP)
         .and_then(|text| text.parse().ok())
         .unwrap_or(message.born_timestamp);
-    let headers = headers(message, property(EMPTY_HEADERS), property(BINARY_HEADERS))?;
 
     let mut record = batch
         .add()
@@ -92,10 +83,7 @@ pub(crate) fn append_message(
     if let Some(schema) = &value.schema {
         record = record.value_schema(schema.document());
     }
-    for (name, value) in &headers {
-        record = record.header(name, value);
-    }
-    record
+    with_headers(record, message)?
         .finish()
         .map_err(|error| MappingError::TooLarge(error.to_string()))
 }
@@ -120,43 +108,34 @@ fn decode64(property: &'static str, text: &str) -> Result<Bytes, MappingError> {
         })
 }
 
-type Headers<'a> = Vec<(Cow<'a, str>, Cow<'a, [u8]>)>;
-
-fn headers<'a>(
-    message: &'a Incoming,
-    empty: Option<&'a str>,
-    binary: Option<&'a str>,
-) -> Result<Headers<'a>, MappingError> {
+/// Adds the properties that are headers to a record.
+fn with_headers<'a>(
+    mut record: RecordBuilder<'a>,
+    message: &Incoming,
+) -> Result<RecordBuilder<'a>, MappingError> {
+    let property = |name: &str| message.properties.get(name);
+    let (empty, binary) = (property(EMPTY_HEADERS), property(BINARY_HEADERS));
     let listed = |list: Option<&str>, name: &str| {
         list.is_some_and(|list| list.split(SEPARATOR).any(|known| known == name))
     };
-    let mut headers: Headers<'a> = Vec::with_capacity(message.properties.len());
-    for (property, value) in &message.properties {
-        if OWN.contains(&property.as_str()) {
+    for (property, value) in message.properties.iter() {
+        if OWN.contains(&property) {
             continue;
         }
-        if let Some(name) = property.strip_prefix(HEADER_PREFIX) {
-            let value = if listed(binary, name) {
-                Cow::Owned(decode64(BINARY_HEADERS, value)?.to_vec())
+        record = if let Some(name) = property.strip_prefix(HEADER_PREFIX) {
+            if listed(binary, name) {
+                record.header(name, &decode64(BINARY_HEADERS, value)?)
             } else {
-                Cow::Borrowed(value.as_bytes())
-            };
-            headers.push((Cow::Borrowed(name), value));
-        } else if SYSTEM.contains(&property.as_str()) {
-            headers.push((
-                Cow::Owned(format!("{SYSTEM_PREFIX}{property}")),
-                Cow::Borrowed(value.as_bytes()),
-            ));
+                record.header(name, value.as_bytes())
+            }
         } else {
-            headers.push((Cow::Borrowed(property), Cow::Borrowed(value.as_bytes())));
-        }
+            let system = SYSTEM.iter().find(|(known, _)| *known == property);
+            let name = system.map_or(property, |(_, name)| name);
+            record.header(name, value.as_bytes())
+        };
     }
     for name in empty.into_iter().flat_map(|list| list.split(SEPARATOR)) {
-        headers.push((Cow::Borrowed(name), Cow::Borrowed(b"")));
+        record = record.header(name, b"");
     }
-    headers.push((
-        Cow::Owned(format!("{SYSTEM_PREFIX}MSG_ID")),
-        Cow::Borrowed(message.message_id.as_bytes()),
-    ));
-    Ok(headers)
+    Ok(record.header(MESSAGE_ID, message.message_id().as_bytes()))
 }

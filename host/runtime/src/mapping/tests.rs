@@ -32,14 +32,13 @@ fn incoming(sent: Outgoing) -> Incoming {
     properties.extend(sent.keys.map(|keys| ("KEYS".to_owned(), keys)));
     properties.extend(sent.tags.map(|tags| ("TAGS".to_owned(), tags)));
     properties.push(("UNIQ_KEY".into(), "id-1".into()));
-    properties.sort();
     Incoming {
         queue_offset: 7,
-        message_id: "id-1".into(),
+        broker_id: String::new(),
         born_timestamp: 99,
         store_timestamp: 100,
         body: sent.body,
-        properties,
+        properties: properties.into_iter().collect(),
     }
 }
 

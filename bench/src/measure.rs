@@ -67,6 +67,11 @@ pub struct Ratio {
 }
 
 impl Figures {
+    /// All samples for each of `count` things that a run does, in nanoseconds.
+    pub fn each(&self, count: usize) -> Vec<f64> {
+        self.0.iter().map(|sample| sample / count as f64).collect()
+    }
+
     /// The median, in nanoseconds a run.
     pub fn median(&self) -> f64 {
         quantile(&self.0, 0.5)

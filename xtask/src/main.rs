@@ -9,6 +9,7 @@
 )]
 
 mod arguments;
+mod bench;
 mod cargo;
 mod java_broker;
 mod process;
@@ -36,6 +37,7 @@ cargo xtask <command>
   plugins       build the connectors into plugins/
   guests        build the plugins that the tests misuse
   torture       the delivery tests at full size; see `cargo xtask torture --help`
+  bench         figures beside baselines, as a table; see `cargo xtask bench --help`
   java-broker   start or stop a Java RocketMQ for tests; see `cargo xtask java-broker help`
 ";
 
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         "plugins" => wasm::plugins(rest),
         "guests" => wasm::guests(rest),
         "torture" => torture::run(rest),
+        "bench" => bench::run(rest),
         "java-broker" => java_broker::run(rest).map(|()| true),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

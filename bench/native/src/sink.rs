@@ -1,0 +1,121 @@
+//! Queues to lines of files: pulled ahead by one, appended, and flushed to disk before the offsets
+//! are made durable and mirrored to the broker, as often as the worker does it.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use connect_broker::{Broker, Incoming, Pulled};
+use connect_record::Queue;
+use connect_store::{Store, StoredOffset};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::{PULL, WAIT};
+
+/// The worker's defaults.
+const FLUSH_RECORDS: u64 = 10_000;
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+const GROUP: &str = "native";
+
+pub(crate) async fn run(
+    broker: Arc<dyn Broker>,
+    queues: Vec<Queue>,
+    store: &Path,
+    file: &Path,
+) -> Result<()> {
+    let store = Store::open(store)?;
+    broker.ensure_group(GROUP).await?;
+    let mut tasks = JoinSet::new();
+    for queue in queues {
+        let path = PathBuf::from(format!("{}.{}", file.display(), queue.id));
+        tasks.spawn(append(broker.clone(), queue, store.clone(), path));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+/// What is pulled from `queue`, one pull ahead of whoever takes it.
+pub(crate) fn pulls(
+    broker: Arc<dyn Broker>,
+    queue: Queue,
+) -> mpsc::Receiver<Result<Vec<Incoming>>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut offset = 0;
+        loop {
+            let pulled = broker.pull(GROUP, &queue, offset, PULL, WAIT).await;
+            let brought = match pulled {
+                Ok(Pulled::Messages { messages, next }) => {
+                    offset = next;
+                    Ok(messages)
+                }
+                Ok(Pulled::Nothing { next }) => {
+                    offset = next;
+                    continue;
+                }
+                Ok(_) => Err(anyhow::anyhow!("{queue} does not go on at {offset}")),
+                Err(error) => Err(error.into()),
+            };
+            if sender.send(brought).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+async fn append(broker: Arc<dyn Broker>, queue: Queue, store: Store, path: PathBuf) -> Result<()> {
+    let file = OpenOptions::new().append(true).create(true).open(&path);
+    let mut file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    let mut pulls = pulls(broker.clone(), queue.clone());
+    let mut lines = Vec::with_capacity(1 << 20);
+    let (mut next, mut unflushed, mut due) = (0, 0, Instant::now() + FLUSH_INTERVAL);
+    loop {
+        let brought = tokio::time::timeout_at(due, pulls.recv()).await;
+        match brought {
+            Ok(Some(messages)) => {
+                for message in messages? {
+                    lines.extend_from_slice(&message.body);
+                    lines.push(b'\n');
+                    next = message.queue_offset + 1;
+                    unflushed += 1;
+                }
+                if lines.len() >= 1 << 20 {
+                    write(&mut file, &mut lines)?;
+                }
+            }
+            Ok(None) => bail!("{queue} is not read any more"),
+            Err(_) => {}
+        }
+        if unflushed >= FLUSH_RECORDS || (unflushed > 0 && due <= Instant::now()) {
+            write(&mut file, &mut lines)?;
+            file.sync_data()?;
+            let offset = StoredOffset {
+                topic: queue.topic.to_string(),
+                broker: queue.broker.to_string(),
+                id: queue.id,
+                next,
+            };
+            store.commit_offsets(GROUP, &[offset]).await?;
+            let (broker, queue) = (broker.clone(), queue.clone());
+            tokio::spawn(async move { broker.commit_offset(GROUP, &queue, next).await });
+            unflushed = 0;
+        }
+        if due <= Instant::now() {
+            due = Instant::now() + FLUSH_INTERVAL;
+        }
+    }
+}
+
+fn write(file: &mut File, lines: &mut Vec<u8>) -> Result<()> {
+    file.write_all(lines)?;
+    lines.clear();
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What a topic holds, for the harness: how much, since when, and whether it is what was in the files.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use connect_broker::Broker;
+use connect_record::Queue;
+
+use crate::sink::pulls;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// Without a new message.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn watch(broker: &dyn Broker, queues: &[Queue], records: u64) -> Result<()> {
+    let begun = Instant::now();
+    let (mut last, mut since) = (0, Instant::now());
+    loop {
+        let mut count = 0;
+        for queue in queues {
+            count += broker.bounds(queue).await?.1;
+        }
+        if count != last {
+            if last == 0 {
+                println!("first {count} {:.6}", begun.elapsed().as_secs_f64());
+            }
+            (last, since) = (count, Instant::now());
+        }
+        if count >= records {
+            println!("done {count} {:.6}", begun.elapsed().as_secs_f64());
+            return Ok(());
+        }
+        if since.elapsed() > PATIENCE {
+            bail!("{count} of {records} records, and no more");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Contents in any order: how often each hash is there.
+type Contents = HashMap<u64, i64>;
+
+fn hash(line: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(line);
+    hasher.finish()
+}
+
+pub(crate) async fn verify(
+    broker: Arc<dyn Broker>,
+    queues: Vec<Queue>,
+    files: &[PathBuf],
+) -> Result<()> {
+    let mut contents = Contents::new();
+    let mut lines: u64 = 0;
+    for path in files {
+        let file = std::fs::File::open(path);
+        let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+        for line in BufReader::new(file).split(b'\n') {
+            *contents.entry(hash(&line?)).or_default() += 1;
+            lines += 1;
+        }
+    }
+    let mut seen: u64 = 0;
+    for queue in queues {
+        let (_, end) = broker.bounds(&queue).await?;
+        if end == 0 {
+            continue;
+        }
+        let mut pulls = pulls(broker.clone(), queue);
+        let mut next = 0;
+        while next < end {
+            let messages = pulls.recv().await.context("the queue ended")??;
+            for message in messages {
+                *contents.entry(hash(&message.body)).or_default() -= 1;
+                next = message.queue_offset + 1;
+                seen += 1;
+            }
+        }
+    }
+    let missing: i64 = contents.values().filter(|count| **count > 0).sum();
+    let surplus: i64 = contents.values().filter(|count| **count < 0).sum();
+    ensure!(
+        missing == 0 && surplus == 0,
+        "{missing} of {lines} lines are missing, {} messages are none of them or too many",
+        -surplus
+    );
+    println!("same {seen}");
+    Ok(())
+}

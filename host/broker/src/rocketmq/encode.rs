@@ -1,9 +1,9 @@
 //! Messages to wire bytes: the properties' text form and the batch body. Pure; the caller has
 //! checked the messages, here nothing is refused or changed.
 
+use super::ids::{Id, Ids};
 use crate::message::{ID_PROPERTY_BYTES, NAME_END, Outgoing, VALUE_END};
 use bytes::{BufMut, Bytes, BytesMut};
-use rocketmq_model::common::message::message_client_id_setter::MessageClientIDSetter;
 use rocketmq_model::common::message::{MessageConst, STRING_HASH_SET};
 
 /// Whether RocketMQ gives a meaning of its own to a property of this name.
@@ -14,14 +14,16 @@ pub(crate) fn is_reserved_property(name: &str) -> bool {
 /// All properties of a message, with a new message id.
 pub(super) fn properties(message: &Outgoing) -> String {
     let mut text = String::with_capacity(message.properties_size() + ID_PROPERTY_BYTES);
-    each_property(message, |part| text.push_str(part));
+    each_property(message, &Ids::now().next(), |part| text.push_str(part));
     text
 }
 
 /// The parts of the properties' text, one after the other.
-fn each_property(message: &Outgoing, mut put: impl FnMut(&str)) {
-    let id = MessageClientIDSetter::create_uniq_id();
-    let id = (MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX, &*id);
+fn each_property(message: &Outgoing, id: &Id, mut put: impl FnMut(&str)) {
+    let id = (
+        MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX,
+        id.as_str(),
+    );
     for (name, value) in message.all_properties().chain([id]) {
         for part in [name, NAME_END, value, VALUE_END] {
             put(part);
@@ -32,6 +34,7 @@ fn each_property(message: &Outgoing, mut put: impl FnMut(&str)) {
 /// Several messages as one body.
 pub(super) fn batch(messages: &[Outgoing]) -> Bytes {
     let mut out = BytesMut::with_capacity(messages.iter().map(Outgoing::wire_size).sum());
+    let ids = Ids::now();
     for message in messages {
         let begin = out.len();
         out.put_u32(0); // the frame's length, below
@@ -42,7 +45,7 @@ pub(super) fn batch(messages: &[Outgoing]) -> Bytes {
         out.put_slice(&message.body);
         let length = out.len();
         out.put_u16(0);
-        each_property(message, |part| out.put_slice(part.as_bytes()));
+        each_property(message, &ids.next(), |part| out.put_slice(part.as_bytes()));
         // At most 32 767 by the check before.
         let properties = out.len() - length - size_of::<u16>();
         let properties = u16::try_from(properties).unwrap_or(u16::MAX);

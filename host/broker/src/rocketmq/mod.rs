@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod ends;
 mod errors;
+mod ids;
 mod link;
 mod name_servers;
 mod names;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use connect_record::{Batch, Queue, Record};
+use foldhash::fast::RandomState;
 
 use super::lanes::{Lanes, Parcel};
 use super::route::Router;
@@ -20,7 +21,7 @@ pub(crate) struct Dispatch {
     router: Router,
     /// Queues of each topic as they were when the task first wrote to it: a change in their
     /// number would move keys while earlier records are still in flight.
-    queues: HashMap<String, Arc<Vec<Queue>>>,
+    queues: HashMap<String, Arc<Vec<Queue>>, RandomState>,
 }
 
 impl Dispatch {
@@ -29,7 +30,7 @@ impl Dispatch {
         Self {
             topic,
             router: Router::new(by),
-            queues: HashMap::new(),
+            queues: HashMap::default(),
         }
     }
 
@@ -43,10 +44,14 @@ impl Dispatch {
     /// Topics of a batch whose queues are not known yet.
     pub(crate) fn unknown(&self, batch: &Batch) -> Vec<String> {
         let mut unknown: Vec<String> = Vec::new();
+        let mut last = None;
         for record in batch.records() {
-            let Some(topic) = topic_of(&record, self.topic.as_deref()) else {
+            let topic = topic_of(&record, self.topic.as_deref());
+            // most batches are of one topic
+            let Some(topic) = topic.filter(|topic| last != Some(*topic)) else {
                 continue;
             };
+            last = Some(topic);
             // an impossible name is the record's fault, told when the record's turn comes
             if !self.queues.contains_key(topic)
                 && bad_topic(topic).is_none()

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, Outgoing};
 use connect_record::Queue;
+use foldhash::fast::RandomState;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -60,7 +61,7 @@ pub(crate) struct Lanes {
     retry: (Duration, Duration),
     /// Once cancelled, a send that fails is given up instead of repeated.
     give_up: CancellationToken,
-    lanes: HashMap<Queue, Lane>,
+    lanes: HashMap<Queue, Lane, RandomState>,
     flights: FuturesUnordered<BoxFuture<'static, Flight>>,
     bytes: usize,
     /// Flights whose send failed and is being repeated.
@@ -78,7 +79,7 @@ impl Lanes {
             report,
             retry,
             give_up: CancellationToken::new(),
-            lanes: HashMap::new(),
+            lanes: HashMap::default(),
             flights: FuturesUnordered::new(),
             bytes: 0,
             troubled: Arc::default(),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 use connect_record::ResumePoint;
+use foldhash::fast::RandomState;
 
 /// Names one slot until it is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +71,8 @@ struct Batch {
 /// that a source may go through any number of partitions.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    names: HashMap<String, u64>,
-    partitions: HashMap<u64, Partition>,
+    names: HashMap<String, u64, RandomState>,
+    partitions: HashMap<u64, Partition, RandomState>,
     next_partition: u64,
     batches: BTreeMap<u64, Batch>,
     next_batch: u64,

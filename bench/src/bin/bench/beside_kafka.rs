@@ -8,8 +8,9 @@ use connect_bench::{Chapter, Goal, Series};
 use connect_tests::worker::Setup;
 
 use crate::Arguments;
+use crate::case::{Case, Flow, Subject};
 use crate::kafka::{Kafka, Seen};
-use crate::pipeline::{Case, Flow, Room, Subject};
+use crate::room::Room;
 use crate::stage::{Kind, PATIENCE};
 
 const KAFKA: &str = "Kafka Connect";

@@ -9,12 +9,14 @@
 )]
 
 mod beside_kafka;
+mod case;
 mod idle;
 mod kafka;
 mod latency;
 mod machine;
 mod neighbours;
 mod pipeline;
+mod room;
 mod scale;
 mod stage;
 mod start;

@@ -125,6 +125,16 @@ impl Chapter {
         (!ratios.is_empty()).then(|| Spread::of(&ratios))
     }
 
+    /// Writes it where the arguments of a bench say `--chapter FILE`, for a report.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn leave(&self, arguments: &[String]) -> std::io::Result<()> {
+        let file = arguments.iter().skip_while(|it| *it != "--chapter").nth(1);
+        let Some(file) = file else { return Ok(()) };
+        std::fs::write(file, serde_json::to_vec(self)?)
+    }
+
     /// As a part of a Markdown document.
     pub fn markdown(&self) -> String {
         let mut table = Table::new(&[

@@ -81,10 +81,9 @@ fn main() -> Result<()> {
     }
     let measured = verdict.context("the targets' cell was not measured")?;
     let (text, met) = targets(&measured);
-    let file = arguments.iter().skip_while(|it| *it != "--chapter").nth(1);
-    if let Some(file) = file {
-        std::fs::write(file, serde_json::to_vec(&chapter)?).context("cannot write the chapter")?;
-    }
+    chapter
+        .leave(&arguments)
+        .context("cannot write the chapter")?;
     let mut out = stdout().lock();
     writeln!(out, "{table}\n{text}")?;
     ensure!(met || !strict, "a target is missed");

@@ -70,7 +70,7 @@ impl Arguments {
 type Measure = fn(&Arguments, &Path) -> Result<Chapter>;
 
 /// In the order of the report.
-const CHAPTERS: [(&str, Measure); 9] = [
+const CHAPTERS: [(&str, Measure); 10] = [
     ("P1", wall::boundary),
     ("P2", pipeline::measure),
     ("P4", beside_kafka::measure),
@@ -80,6 +80,7 @@ const CHAPTERS: [(&str, Measure); 9] = [
     ("P8", neighbours::measure),
     ("P9", scale::measure),
     ("P10", latency::measure),
+    ("P11", wall::host),
 ];
 
 fn main() -> Result<()> {

@@ -15,6 +15,11 @@ pub(crate) fn boundary(arguments: &Arguments, folder: &Path) -> Result<Chapter> 
     run("boundary", arguments, folder)
 }
 
+/// What the worker's own steps cost.
+pub(crate) fn host(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
+    run("host", arguments, folder)
+}
+
 fn run(bench: &str, arguments: &Arguments, folder: &Path) -> Result<Chapter> {
     let file = folder.join("chapter.json");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -220,6 +220,23 @@ impl Process {
         Ok(files.count())
     }
 
+    /// What the system tells of its open descriptor of a file, as a file to read; none while it has none.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn descriptor_of(&self, file: &Path) -> Result<Option<PathBuf>> {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("no {folder}"))? {
+            let entry = entry?;
+            // It may be closed while it is looked at.
+            if std::fs::read_link(entry.path()).is_ok_and(|open| open == file) {
+                let information = format!("/proc/{}/fdinfo", self.child.id());
+                return Ok(Some(Path::new(&information).join(entry.file_name())));
+            }
+        }
+        Ok(None)
+    }
+
     /// The processes that it has started and that still run.
     ///
     /// # Errors

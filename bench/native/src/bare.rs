@@ -37,8 +37,8 @@ pub(crate) async fn produce(
             let mut left = each;
             while left > 0 {
                 let count = left.min(MAX_BATCH_MESSAGES as u64);
-                let messages = (0..count).map(|_| message(&body)).collect();
-                broker.send(&queue, messages).await?;
+                let messages: Vec<Outgoing> = (0..count).map(|_| message(&body)).collect();
+                broker.send(&queue, &messages).await?;
                 left -= count;
             }
             anyhow::Ok(each)

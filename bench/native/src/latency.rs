@@ -27,7 +27,7 @@ pub(crate) async fn run(
         for _ in 0..records {
             ticks.tick().await;
             let message = Outgoing::new(now()?.to_string());
-            broker.send(&queue, vec![message]).await?;
+            broker.send(&queue, &[message]).await?;
         }
         anyhow::Ok(())
     });

@@ -80,7 +80,12 @@ enum What {
         records: u64,
     },
     /// Says whether the topic holds exactly the lines of these files.
-    Verify { files: Vec<PathBuf> },
+    Verify {
+        /// Messages that do not count.
+        #[arg(long)]
+        without: Option<String>,
+        files: Vec<PathBuf>,
+    },
     /// Sends and receives single messages at a low rate and says how old each is when it arrives.
     Latency {
         #[arg(long)]
@@ -119,7 +124,9 @@ async fn run(arguments: Arguments) -> Result<()> {
         What::Consume { records } => bare::consume(broker, queues, records).await,
         What::Make => Ok(()),
         What::Watch { records } => topic::watch(&*broker, &queues, records).await,
-        What::Verify { files } => topic::verify(broker, queues, &files).await,
+        What::Verify { without, files } => {
+            topic::verify(broker, queues, &files, without.as_deref()).await
+        }
         What::Latency { records, pause } => {
             latency::run(broker, queues, records, Duration::from_millis(pause)).await
         }

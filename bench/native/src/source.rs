@@ -54,7 +54,7 @@ async fn follow(broker: Arc<dyn Broker>, queue: Queue, store: Store, path: PathB
     let committing = tokio::spawn(commit(store, name, positions));
     let mut next = lines.batch()?;
     while let Some(Batch { messages, end }) = next {
-        let send = broker.send(&queue, messages);
+        let send = broker.send(&queue, &messages);
         let read = async { lines.batch() };
         let (sent, read) = tokio::join!(send, read);
         sent?;

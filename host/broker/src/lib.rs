@@ -14,7 +14,7 @@
 //! let broker = RocketMq::connect(RocketMqSettings::new("127.0.0.1:9876", "worker-1"))?;
 //! let queues = broker.ensure_topic("orders", 4).await?;
 //! let queue = &queues[0];
-//! let first = broker.send(queue, vec![Outgoing::new("a line")]).await?;
+//! let first = broker.send(queue, &[Outgoing::new("a line")]).await?;
 //! if let Pulled::Messages { messages, .. } =
 //!     broker.pull("readers", queue, first, 32, Duration::from_secs(1)).await?
 //! {

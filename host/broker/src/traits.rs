@@ -72,7 +72,7 @@ pub trait Broker: Send + Sync + 'static {
     fn send<'a>(
         &'a self,
         queue: &'a Queue,
-        messages: Vec<Outgoing>,
+        messages: &'a [Outgoing],
     ) -> BoxFuture<'a, Result<u64, BrokerError>>;
 
     /// Reads messages from `offset` on; waits up to `wait` for the first one (at most 15 s; a

@@ -98,7 +98,7 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            batch_records: 1_000,
+            batch_records: 1_024,
             batch_bytes: 1 << 20,
             poll_wait: Duration::from_millis(500),
             flush_records: 10_000,

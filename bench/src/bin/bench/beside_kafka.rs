@@ -1,22 +1,18 @@
 //! P4: one file, one topic of one queue, beside Kafka Connect doing the same on Kafka.
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use connect_bench::{Chapter, Goal, Series};
-use connect_tests::worker::Setup;
+use connect_bench::Chapter;
 
 use crate::Arguments;
-use crate::case::{Case, Flow, Subject};
-use crate::kafka::{Kafka, Seen};
+use crate::beside::{self, Goals, Peer, Started};
+use crate::case::{Case, Flow, Run};
+use crate::kafka::Kafka;
 use crate::room::Room;
-use crate::stage::{Kind, PATIENCE};
+use crate::stage::Kind;
 
 const KAFKA: &str = "Kafka Connect";
-const WORKER: &str = "worker";
-const BARE: &str = "bare client";
-const MIB: f64 = 1024.0 * 1024.0;
 
 pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
     let mut chapter = Chapter::new("P4", "Beside Kafka Connect on Kafka");
@@ -34,122 +30,80 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
                 continue;
             }
             eprintln!("{name}");
-            let room = folder.join("case");
-            let measured = beside(case, &name, &room, arguments.rounds(5));
+            let place = folder.join("case");
+            let room = Room::new(case, &place.join("room"))?;
+            let other = Other::new(case, &room, &place.join("kafka"))?;
+            let goals = Goals {
+                rate: if flow == Flow::Sink { 1_200 } else { 1_500 },
+                cpu: 500,
+                memory: 1_000 / 15,
+            };
+            let rounds = arguments.rounds(5);
+            let measured = beside::rounds(room, &name, Some(Box::new(other)), &goals, rounds);
             chapter.series.extend(measured.with_context(|| name)?);
-            std::fs::remove_dir_all(&room).context("cannot remove a case's folder")?;
+            std::fs::remove_dir_all(&place).context("cannot remove a case's folder")?;
         }
     }
-    chapter.series.extend(starts(arguments, folder)?);
+    if arguments.wants("start") {
+        let measured = beside::starts(
+            folder,
+            arguments.rounds(3),
+            (KAFKA, 1_000 / 40, None),
+            |folder, _| {
+                let kafka = Kafka::start(folder)?;
+                let started = Started {
+                    ready: kafka.ready,
+                    idle: kafka.idle,
+                };
+                kafka.stop()?;
+                Ok(started)
+            },
+        );
+        chapter.series.extend(measured?);
+    }
     Ok(chapter)
 }
 
-/// Samples of one subject, a round each.
-#[derive(Default)]
-struct Samples {
-    rates: Vec<f64>,
-    cpu: Vec<f64>,
-    memory: Vec<f64>,
+/// Kafka Connect with a case's file.
+struct Other {
+    kafka: Kafka,
+    case: Case,
+    file: PathBuf,
+    /// What a sink reads.
+    topic: String,
 }
 
-impl Samples {
-    fn of_kafka(&mut self, seen: &Seen, records: u64) {
-        let records = records as f64;
-        self.rates
-            .push(records * seen.share / seen.seconds.max(1e-3));
-        self.cpu.push(seen.cpu.as_secs_f64() / records * 1e6);
-        self.memory.push(seen.resident as f64 / MIB);
-    }
-}
-
-fn beside(case: Case, name: &str, folder: &Path, rounds: usize) -> Result<Vec<Series>> {
-    let mut room = Room::new(case, &folder.join("room"))?;
-    let mut kafka = Kafka::start(&folder.join("kafka"))?;
-    let file = room.files.first().context("no file")?.clone();
-    let mut topic = String::new();
-    if case.flow == Flow::Sink {
-        room.fill()?;
-        topic = kafka.source(&file, case.records)?.1;
-    }
-    let (mut ours, mut theirs, mut bare) =
-        (Samples::default(), Samples::default(), Samples::default());
-    for round in 0..rounds {
-        for turn in 0..3 {
-            match (round + turn) % 3 {
-                0 => {
-                    let run = room.run(Subject::Worker)?;
-                    ours.rates.push(run.rate);
-                    ours.cpu.push(run.cpu);
-                    ours.memory.push(room.worker.usage()?.resident as f64 / MIB);
-                }
-                1 => {
-                    let seen = match case.flow {
-                        Flow::Sink => kafka.sink(&topic, &file)?,
-                        _ => kafka.source(&file, case.records)?.0,
-                    };
-                    theirs.of_kafka(&seen, case.records);
-                }
-                _ => bare.rates.push(room.run(Subject::Bare)?.rate),
-            }
+impl Other {
+    fn new(case: Case, room: &Room, folder: &Path) -> Result<Self> {
+        let mut kafka = Kafka::start(folder)?;
+        let file = room.files.first().context("no file")?.clone();
+        let mut topic = String::new();
+        if case.flow == Flow::Sink {
+            room.fill()?;
+            topic = kafka.source(&file, case.records)?.1;
         }
+        Ok(Self {
+            kafka,
+            case,
+            file,
+            topic,
+        })
     }
-    kafka.stop()?;
-    room.worker.terminate(PATIENCE)?;
-    let least = if case.flow == Flow::Sink {
-        1_200
-    } else {
-        1_500
-    };
-    let series = |subject: &str, unit: &str, samples: Vec<f64>, goal: Option<Goal>| Series {
-        case: name.to_owned(),
-        subject: subject.to_owned(),
-        unit: unit.to_owned(),
-        samples,
-        baseline: (subject == WORKER).then(|| KAFKA.to_owned()),
-        goal,
-    };
-    let (rate, cpu, memory) = ("records/s", "CPU s per million", "MiB resident, loaded");
-    Ok(vec![
-        series(WORKER, rate, ours.rates, Some(Goal::AtLeast(least))),
-        series(KAFKA, rate, theirs.rates, None),
-        series(BARE, rate, bare.rates, None),
-        series(WORKER, cpu, ours.cpu, Some(Goal::AtMost(500))),
-        series(KAFKA, cpu, theirs.cpu, None),
-        series(WORKER, memory, ours.memory, Some(Goal::AtMost(1_000 / 15))),
-        series(KAFKA, memory, theirs.memory, None),
-    ])
 }
 
-/// From nothing to the first answer over REST.
-fn starts(arguments: &Arguments, folder: &Path) -> Result<Vec<Series>> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    let (mut our_memory, mut their_memory) = (Vec::new(), Vec::new());
-    let broker = crate::stage::Broker::start(Kind::Java, &folder.join("broker"))?;
-    let setup = Setup::new(&folder.join("start"), &broker.namesrv())?;
-    setup.start()?.terminate(PATIENCE)?;
-    for _ in 0..arguments.rounds(3) {
-        let begun = Instant::now();
-        let worker = setup.start()?;
-        ours.push(begun.elapsed().as_secs_f64());
-        our_memory.push(worker.usage()?.resident as f64 / MIB);
-        worker.terminate(PATIENCE)?;
-        let kafka = Kafka::start(&folder.join("kafka-start"))?;
-        theirs.push(kafka.ready.as_secs_f64());
-        their_memory.push(kafka.idle.resident as f64 / MIB);
-        kafka.stop()?;
+impl Peer for Other {
+    fn name(&self) -> &'static str {
+        KAFKA
     }
-    let series = |subject: &str, unit: &str, samples: Vec<f64>, goal| Series {
-        case: "start".to_owned(),
-        subject: subject.to_owned(),
-        unit: unit.to_owned(),
-        samples,
-        baseline: (subject == WORKER).then(|| KAFKA.to_owned()),
-        goal,
-    };
-    Ok(vec![
-        series(WORKER, "s", ours, Some(Goal::AtMost(1_000 / 40))),
-        series(KAFKA, "s", theirs, None),
-        series(WORKER, "MiB resident, idle", our_memory, None),
-        series(KAFKA, "MiB resident, idle", their_memory, None),
-    ])
+
+    fn run(&mut self) -> Result<Run> {
+        Ok(match self.case.flow {
+            Flow::Sink => self.kafka.sink(&self.topic, &self.file, self.case.records)?,
+            _ => self.kafka.source(&self.file, self.case.records)?.0,
+        })
+    }
+
+    fn stop(self: Box<Self>) -> Result<()> {
+        self.kafka.stop()
+    }
 }

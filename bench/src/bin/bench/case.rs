@@ -1,6 +1,8 @@
 //! What is measured of pipelines: which way records go, who moves them, how large they are and how many
 //! at once.
 
+use std::time::Duration;
+
 use connect_bench::Goal;
 
 use crate::stage::Kind;
@@ -91,4 +93,23 @@ pub(crate) struct Run {
     pub(crate) rate: f64,
     /// Processor seconds for a million records, broker left out; nothing for the bare client.
     pub(crate) cpu: f64,
+    /// What whoever did it holds afterwards, in bytes; nothing for the bare client.
+    pub(crate) resident: u64,
+}
+
+impl Run {
+    /// Of `records`, of which so many were there after so many seconds, `first` and `then`.
+    pub(crate) fn of(
+        records: u64,
+        first: (f64, f64),
+        then: (f64, f64),
+        cpu: Duration,
+        resident: u64,
+    ) -> Self {
+        Self {
+            rate: (then.0 - first.0) / (then.1 - first.1).max(1e-3),
+            cpu: cpu.as_secs_f64() / records as f64 * 1e6,
+            resident,
+        }
+    }
 }

@@ -12,6 +12,8 @@ use connect_tests::rest::Rest;
 use connect_tests::{locate, ports, wait};
 use serde_json::json;
 
+use crate::beside;
+use crate::case::Run;
 use crate::stage::PATIENCE;
 
 /// The newest whose connectors and broker are all in Maven Central.
@@ -30,14 +32,6 @@ pub(crate) struct Kafka {
     pub(crate) ready: Duration,
     /// Before the first connector.
     pub(crate) idle: Usage,
-}
-
-/// Seconds from the first bytes that were seen, and the share of all records that came in them.
-pub(crate) struct Seen {
-    pub(crate) share: f64,
-    pub(crate) seconds: f64,
-    pub(crate) cpu: Duration,
-    pub(crate) resident: u64,
 }
 
 impl Kafka {
@@ -102,7 +96,7 @@ impl Kafka {
     }
 
     /// Sends a file of `records` lines to a topic of its own, which is named in the answer.
-    pub(crate) fn source(&mut self, file: &Path, records: u64) -> Result<(Seen, String)> {
+    pub(crate) fn source(&mut self, file: &Path, records: u64) -> Result<(Run, String)> {
         self.runs += 1;
         let topic = format!("topic-{}", self.runs);
         let payload = std::fs::metadata(file)?.len() - records;
@@ -136,17 +130,19 @@ impl Kafka {
         let usage = self.worker.usage()?;
         self.delete(&topic)?;
         let first = first.context("nothing was stored")?;
-        let seen = Seen {
-            share: 1.0 - first.0 as f64 / last.0 as f64,
-            seconds: last.1.duration_since(first.1).as_secs_f64(),
-            cpu: usage.cpu.saturating_sub(before),
-            resident: usage.resident,
+        // the log's bytes stand for records: they are of one size
+        let record = last.0 as f64 / records as f64;
+        let at = |(size, when): (u64, Instant)| {
+            let since = when.duration_since(begun).as_secs_f64();
+            (size as f64 / record, since)
         };
-        Ok((seen, topic))
+        let cpu = usage.cpu.saturating_sub(before);
+        let run = Run::of(records, at(first), at(last), cpu, usage.resident);
+        Ok((run, topic))
     }
 
-    /// Writes a topic to a file, which is to be as `like`.
-    pub(crate) fn sink(&mut self, topic: &str, like: &Path) -> Result<Seen> {
+    /// Writes a topic of `records` to a file, which is to be as `like`.
+    pub(crate) fn sink(&mut self, topic: &str, like: &Path, records: u64) -> Result<Run> {
         self.runs += 1;
         let name = format!("sink-{}", self.runs);
         let out = self.folder.join(&name);
@@ -157,18 +153,8 @@ impl Kafka {
             json!({"connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector",
                    "file": out.to_string_lossy(), "topics": topic, "tasks.max": "1"}),
         )?;
-        let (mut first, mut most) = (None, None);
-        wait::until_true("everything is in Kafka's file", PATIENCE * 5, || {
-            let size = std::fs::metadata(&out).map_or(0, |file| file.len());
-            if size > 0 {
-                first.get_or_insert((size, Instant::now()));
-            }
-            // as for the worker, see `pipeline`
-            if size >= whole / 10 * 9 {
-                most.get_or_insert((size, Instant::now()));
-            }
-            Ok(size >= whole)
-        })?;
+        let size = || Ok(std::fs::metadata(&out).map_or(0, |file| file.len()));
+        let (first, most) = beside::arrives("everything is in Kafka's file", whole, size)?;
         let usage = self.worker.usage()?;
         self.delete(&name)?;
         ensure!(
@@ -176,13 +162,10 @@ impl Kafka {
             "what Kafka Connect wrote differs"
         );
         std::fs::remove_file(&out)?;
-        let (first, most) = first.zip(most).context("nothing was written")?;
-        Ok(Seen {
-            share: (most.0 - first.0) as f64 / whole as f64,
-            seconds: most.1.duration_since(first.1).as_secs_f64(),
-            cpu: usage.cpu.saturating_sub(before),
-            resident: usage.resident,
-        })
+        let record = whole as f64 / records as f64;
+        let at = |(size, since): (f64, f64)| (size / record, since);
+        let cpu = usage.cpu.saturating_sub(before);
+        Ok(Run::of(records, at(first), at(most), cpu, usage.resident))
     }
 
     fn create(&self, name: &str, config: serde_json::Value) -> Result<()> {

@@ -8,9 +8,12 @@
     reason = "its figures are its purpose"
 )]
 
+mod beside;
+mod beside_java;
 mod beside_kafka;
 mod case;
 mod idle;
+mod java_connect;
 mod kafka;
 mod latency;
 mod machine;
@@ -46,6 +49,9 @@ pub(crate) struct Arguments {
     /// Only cases whose name holds this text.
     #[arg(long)]
     case: Option<String>,
+    /// A folder with the source of RocketMQ Connect in Java, for P3; without it that is left out.
+    #[arg(long)]
+    java_connect: Option<PathBuf>,
     /// Where report.md and report.json go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
@@ -70,9 +76,10 @@ impl Arguments {
 type Measure = fn(&Arguments, &Path) -> Result<Chapter>;
 
 /// In the order of the report.
-const CHAPTERS: [(&str, Measure); 10] = [
+const CHAPTERS: [(&str, Measure); 11] = [
     ("P1", wall::boundary),
     ("P2", pipeline::measure),
+    ("P3", beside_java::measure),
     ("P4", beside_kafka::measure),
     ("P5", swaps::measure),
     ("P6", start::measure),

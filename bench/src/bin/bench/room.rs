@@ -6,15 +6,15 @@
 //! was there before the rate counts at all.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use connect_bench::Series;
 use connect_tests::process::Process;
-use connect_tests::wait;
 use connect_tests::worker::{Setup, Worker};
 use serde_json::json;
 
+use crate::beside;
 use crate::case::{Case, Flow, Run, Subject};
 use crate::stage::{Broker, Native, PATIENCE, lines};
 
@@ -45,6 +45,14 @@ impl Room {
             files,
             runs: 0,
         })
+    }
+
+    pub(crate) fn flow(&self) -> Flow {
+        self.case.flow
+    }
+
+    pub(crate) fn namesrv(&self) -> String {
+        self.broker.namesrv()
     }
 
     pub(crate) fn rounds(mut self, rounds: usize) -> Result<Vec<Series>> {
@@ -164,21 +172,17 @@ impl Room {
         };
         let first = mark(&watch.line("first", PATIENCE)?)?;
         let done = mark(&watch.line("done", PATIENCE * 5)?)?;
-        let cpu = match &mut process {
+        let used = match &mut process {
             // what is sent is confirmed a little later
             Some(process) if subject == Subject::Bare => {
                 process.line("done", PATIENCE)?;
-                Duration::ZERO
+                (Duration::ZERO, 0)
             }
-            Some(process) => {
-                let cpu = process.usage()?.cpu;
-                process.kill()?;
-                cpu
-            }
+            Some(process) => ended(process)?,
             None => {
-                let cpu = self.worker.usage()?.cpu.saturating_sub(before);
+                let used = self.used(before)?;
                 self.worker.rest()?.delete(topic)?;
-                cpu
+                used
             }
         };
         if subject != Subject::Bare {
@@ -191,7 +195,7 @@ impl Room {
             arguments.extend(files.iter().map(String::as_str));
             native.ask(&arguments, "same")?;
         }
-        Ok(self.ran(first, done, cpu))
+        Ok(self.ran(first, done, used))
     }
 
     fn sink(&self, subject: Subject, name: &str, out: &Path) -> Result<Run> {
@@ -201,7 +205,7 @@ impl Room {
             let records = self.case.records.to_string();
             let mut consumer = native.start(&["consume", "--records", &records])?;
             let done = mark(&consumer.line("done", PATIENCE * 5)?)?;
-            return Ok(self.ran((0.0, 0.0), done, Duration::ZERO));
+            return Ok(self.ran((0.0, 0.0), done, (Duration::ZERO, 0)));
         }
         let before = self.worker.usage()?.cpu;
         let mut process = match subject {
@@ -212,20 +216,16 @@ impl Room {
             _ => Some(self.native_sink(&native, name, out)?),
         };
         let (first, done) = self.arrives(out)?;
-        let cpu = match &mut process {
-            Some(process) => {
-                let cpu = process.usage()?.cpu;
-                process.kill()?;
-                cpu
-            }
+        let used = match &mut process {
+            Some(process) => ended(process)?,
             None => {
-                let cpu = self.worker.usage()?.cpu.saturating_sub(before);
+                let used = self.used(before)?;
                 self.worker.rest()?.delete(name)?;
-                cpu
+                used
             }
         };
         self.compare(out)?;
-        Ok(self.ran(first, done, cpu))
+        Ok(self.ran(first, done, used))
     }
 
     fn relay(&self, subject: Subject, name: &str, out: &Path) -> Result<Run> {
@@ -243,19 +243,25 @@ impl Room {
             processes.push(self.native_source(&native, name)?);
         }
         let (first, done) = self.arrives(out)?;
-        let mut cpu = self.worker.usage()?.cpu.saturating_sub(before);
+        let mut used = self.used(before)?;
         if subject == Subject::Worker {
             self.worker.rest()?.delete(name)?;
             self.worker.rest()?.delete(&sink)?;
         } else {
-            cpu = Duration::ZERO;
+            used = (Duration::ZERO, 0);
             for process in &mut processes {
-                cpu += process.usage()?.cpu;
-                process.kill()?;
+                let (cpu, resident) = ended(process)?;
+                used = (used.0 + cpu, used.1 + resident);
             }
         }
         self.compare(out)?;
-        Ok(self.ran(first, done, cpu))
+        Ok(self.ran(first, done, used))
+    }
+
+    /// What the worker has used since `before`, and holds.
+    fn used(&self, before: Duration) -> Result<(Duration, u64)> {
+        let usage = self.worker.usage()?;
+        Ok((usage.cpu.saturating_sub(before), usage.resident))
     }
 
     fn create_source(&self, name: &str, topic: &str) -> Result<()> {
@@ -279,29 +285,19 @@ impl Room {
         self.worker.rest()?.create(name, &config)
     }
 
-    /// Records and seconds at the first bytes that were seen in the folder and when nine tenths are
-    /// there: the last records of all wait for a flush by time, whoever writes them. Waits for all.
+    /// Records and seconds at the first bytes that were seen in the folder and when most were there.
     fn arrives(&self, out: &Path) -> Result<((f64, f64), (f64, f64))> {
         let line = self.case.bytes as u64 + 1;
         let whole = self.case.records * line;
-        let begun = Instant::now();
-        let (mut first, mut most) = (None, None);
-        wait::until_true("everything is in the files", PATIENCE * 5, || {
+        let (first, most) = beside::arrives("everything is in the files", whole, || {
             let mut size = 0;
             for entry in std::fs::read_dir(out).context("cannot list the output")? {
                 size += entry?.metadata()?.len();
             }
-            let seen = (size as f64 / line as f64, begun.elapsed().as_secs_f64());
-            if size > 0 {
-                first.get_or_insert(seen);
-            }
-            if size >= whole / 10 * 9 {
-                most.get_or_insert(seen);
-            }
-            ensure!(size <= whole, "{size} bytes where {whole} are right");
-            Ok(size == whole)
+            Ok(size)
         })?;
-        first.zip(most).context("nothing was there before the end")
+        let records = |(size, since): (f64, f64)| (size / line as f64, since);
+        Ok((records(first), records(most)))
     }
 
     /// The output must hold the lines of the input, in any order over all files.
@@ -312,16 +308,21 @@ impl Room {
         Ok(())
     }
 
-    fn ran(&self, first: (f64, f64), done: (f64, f64), cpu: Duration) -> Run {
-        Run {
-            rate: (done.0 - first.0) / (done.1 - first.1).max(1e-3),
-            cpu: cpu.as_secs_f64() / self.case.records as f64 * 1e6,
-        }
+    fn ran(&self, first: (f64, f64), then: (f64, f64), used: (Duration, u64)) -> Run {
+        let (cpu, resident) = used;
+        Run::of(self.case.records, first, then, cpu, resident)
     }
 }
 
+/// Ends a process, and answers what it has used and held.
+fn ended(process: &mut Process) -> Result<(Duration, u64)> {
+    let usage = process.usage()?;
+    process.kill()?;
+    Ok((usage.cpu, usage.resident))
+}
+
 /// Count and seconds of a line `word count seconds`.
-fn mark(line: &str) -> Result<(f64, f64)> {
+pub(crate) fn mark(line: &str) -> Result<(f64, f64)> {
     let mut parts = line.split_whitespace().skip(1);
     let mut number = || -> Result<f64> {
         let part = parts.next().with_context(|| format!("too short: {line}"))?;

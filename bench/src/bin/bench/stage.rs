@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Embedded,
     /// The one in Java, with pulls raised to 1024 messages.
     Java,
+    /// The one in Java as it is shipped: 32 messages a pull.
+    Shipped,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
         match self {
             Self::Embedded => "Rust broker",
             Self::Java => "Java broker",
+            Self::Shipped => "Java broker as shipped",
         }
     }
 }
@@ -44,12 +47,14 @@ impl Broker {
         std::fs::create_dir_all(folder).context("cannot make the broker's folder")?;
         match kind {
             Kind::Embedded => Ok(Self::Embedded(Cluster::started(folder)?, folder.to_owned())),
-            Kind::Java => {
+            Kind::Java | Kind::Shipped => {
                 let port = ports::free_block()?;
                 let mut command = Command::new(locate::xtask()?);
                 command.args(["java-broker", "start"]).arg(folder);
                 command.args([port.to_string(), (port + 4).to_string()]);
-                command.env("JAVA_BROKER_PULL", "1024");
+                if kind == Kind::Java {
+                    command.env("JAVA_BROKER_PULL", "1024");
+                }
                 let output = command.output().context("cannot start the Java broker")?;
                 ensure!(
                     output.status.success(),

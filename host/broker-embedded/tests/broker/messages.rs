@@ -50,8 +50,8 @@ pub(crate) async fn come_back_as_they_were(cluster: &mut Cluster) {
         .map(awkward)
         .chain([Outgoing::new("plain")])
         .collect();
-    assert_eq!(broker.send(&queue, sent[..1].to_vec()).await.unwrap(), 0);
-    assert_eq!(broker.send(&queue, sent[1..].to_vec()).await.unwrap(), 1);
+    assert_eq!(broker.send(&queue, &sent[..1]).await.unwrap(), 0);
+    assert_eq!(broker.send(&queue, &sent[1..]).await.unwrap(), 1);
     let got = read(&broker, &queue, 0, sent.len()).await;
     assert_eq!(got.len(), sent.len());
     for (at, (sent, got)) in sent.iter().zip(&got).enumerate() {
@@ -91,13 +91,13 @@ pub(crate) async fn largest_message_and_properties(cluster: &mut Cluster) {
         (state >> 56) as u8
     });
     let large = Outgoing::new(noise.take(room).collect::<Vec<u8>>());
-    broker.send(&queue, vec![large.clone()]).await.unwrap();
+    broker.send(&queue, &[large.clone()]).await.unwrap();
     let mut wide = Outgoing::new("x");
     let value = "v".repeat(MAX_PROPERTIES_BYTES - 3);
     wide.properties = vec![("p".to_owned(), value.clone())];
-    broker.send(&queue, vec![wide.clone()]).await.unwrap();
+    broker.send(&queue, &[wide.clone()]).await.unwrap();
     broker
-        .send(&queue, vec![wide.clone(), Outgoing::new("y")])
+        .send(&queue, &[wide.clone(), Outgoing::new("y")])
         .await
         .unwrap();
     // As much as fits into one batch.
@@ -106,7 +106,7 @@ pub(crate) async fn largest_message_and_properties(cluster: &mut Cluster) {
         half.wire_size() * 2 <= MAX_BATCH_BYTES && half.wire_size() * 2 > MAX_BATCH_BYTES - 400
     );
     broker
-        .send(&queue, vec![half.clone(), half.clone()])
+        .send(&queue, &[half.clone(), half.clone()])
         .await
         .unwrap();
     let got = read(&broker, &queue, 0, 6).await;
@@ -129,14 +129,14 @@ pub(crate) async fn keep_their_order(cluster: &mut Cluster) {
     let (mut sent, sizes) = (0, [1, 2, 500, 3, 77, 1, 250, 166]);
     for (round, size) in sizes.iter().cycle().take(24).enumerate() {
         let first = broker
-            .send(&queues[0], numbered(sent, *size))
+            .send(&queues[0], &numbered(sent, *size))
             .await
             .unwrap();
         assert_eq!(first, sent as u64, "round {round}");
         sent += size;
         // Other queues have their own offsets.
         assert_eq!(
-            broker.send(&queues[2], numbered(0, 1)).await.unwrap(),
+            broker.send(&queues[2], &numbered(0, 1)).await.unwrap(),
             round as u64
         );
     }
@@ -164,7 +164,7 @@ pub(crate) async fn acknowledged_means_readable_soon(cluster: &mut Cluster) {
     let mut end = 0;
     for _ in 0..40 {
         let first = broker
-            .send(&queue, numbered(end as usize, 500))
+            .send(&queue, &numbered(end as usize, 500))
             .await
             .unwrap();
         assert_eq!(first, end);
@@ -205,7 +205,7 @@ pub(crate) async fn what_cannot_be_sent_is_named(cluster: &mut Cluster) {
         Outgoing::new(vec![0; 5 << 20]),
     ] {
         let messages = vec![Outgoing::new("good"), bad];
-        let error = broker.send(&queue, messages).await.unwrap_err();
+        let error = broker.send(&queue, &messages).await.unwrap_err();
         assert!(error.permanent() && !error.retriable(), "{error}");
         assert!(
             matches!(error, BrokerError::Message { index: 1, .. }),
@@ -213,7 +213,7 @@ pub(crate) async fn what_cannot_be_sent_is_named(cluster: &mut Cluster) {
         );
     }
     let error = broker
-        .send(&queue, vec![Outgoing::new("")])
+        .send(&queue, &[Outgoing::new("")])
         .await
         .unwrap_err();
     assert!(matches!(
@@ -223,7 +223,7 @@ pub(crate) async fn what_cannot_be_sent_is_named(cluster: &mut Cluster) {
             ..
         }
     ));
-    let error = broker.send(&queue, numbered(0, 501)).await.unwrap_err();
+    let error = broker.send(&queue, &numbered(0, 501)).await.unwrap_err();
     assert!(!error.permanent() && !error.retriable(), "{error}");
     // Nothing of all that was stored.
     assert_eq!(broker.bounds(&queue).await.unwrap(), (0, 0));

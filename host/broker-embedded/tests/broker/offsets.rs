@@ -18,7 +18,7 @@ pub(crate) async fn bounds_and_times(cluster: &mut Cluster) {
     assert_eq!(pull(0, Duration::ZERO).await, Pulled::Nothing { next: 0 });
     assert_eq!(pull(7, Duration::ZERO).await, Pulled::Above { max: 0 });
     assert_eq!(broker.offset_at(&queue, 0).await.unwrap(), 0);
-    broker.send(&queue, numbered(0, 10)).await.unwrap();
+    broker.send(&queue, &numbered(0, 10)).await.unwrap();
     read(&broker, &queue, 9, 1).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let between = SystemTime::now()
@@ -26,7 +26,7 @@ pub(crate) async fn bounds_and_times(cluster: &mut Cluster) {
         .unwrap()
         .as_millis() as u64;
     tokio::time::sleep(Duration::from_millis(50)).await;
-    broker.send(&queue, numbered(10, 10)).await.unwrap();
+    broker.send(&queue, &numbered(10, 10)).await.unwrap();
     read(&broker, &queue, 19, 1).await;
     assert_eq!(broker.bounds(&queue).await.unwrap(), (0, 20));
     assert_eq!(pull(20, Duration::ZERO).await, Pulled::Nothing { next: 20 });
@@ -48,7 +48,7 @@ pub(crate) async fn commits_go_forward_and_backward(cluster: &mut Cluster) {
     let (queue, group) = (one_queue(&broker).await, unique("group"));
     broker.ensure_group(&group).await.unwrap();
     broker.ensure_group(&group).await.unwrap();
-    broker.send(&queue, numbered(0, 100)).await.unwrap();
+    broker.send(&queue, &numbered(0, 100)).await.unwrap();
     assert_eq!(broker.committed_offset(&group, &queue).await.unwrap(), None);
     for next in [10, 20, 20, 3, 5, 4, 0, 100, 1, 2, 3, 50] {
         broker.commit_offset(&group, &queue, next).await.unwrap();

@@ -31,7 +31,8 @@ impl Traffic {
                 let mut acknowledged = Vec::new();
                 let mut next = 0;
                 while !stop.load(Ordering::SeqCst) {
-                    let send = || broker.send(&queue, numbered(next, 20));
+                    let messages = numbered(next, 20);
+                    let send = || broker.send(&queue, &messages);
                     let first = persist(Duration::from_secs(120), send).await;
                     acknowledged.extend((0..20).map(|n| (first + n as u64, next + n)));
                     next += 20;
@@ -161,7 +162,8 @@ pub(crate) async fn cluster_is_absent_at_the_start(cluster: &mut Cluster) {
         tokio::spawn(async move {
             let make = || broker.ensure_topic(&topic, 1);
             let queues = persist(Duration::from_secs(120), make).await;
-            let send = || broker.send(&queues[0], numbered(0, 1));
+            let messages = numbered(0, 1);
+            let send = || broker.send(&queues[0], &messages);
             persist(Duration::from_secs(60), send).await;
         })
     };
@@ -233,7 +235,7 @@ pub(crate) async fn waiting_costs_nothing(cluster: &mut Cluster) {
     let broker = Arc::new(cluster.client());
     let queues = broker.ensure_topic(&unique("topic"), 32).await.unwrap();
     for queue in &queues {
-        broker.send(queue, numbered(0, 1)).await.unwrap();
+        broker.send(queue, &numbered(0, 1)).await.unwrap();
     }
     // Nothing of the cluster may run in this process while its time is measured.
     cluster.stop_broker().await;
@@ -249,7 +251,7 @@ pub(crate) async fn waiting_costs_nothing(cluster: &mut Cluster) {
                 while !stop.load(Ordering::SeqCst) {
                     // Trying again at once: the adaptor has to pace us by itself.
                     let failed = if n % 2 == 0 {
-                        broker.send(&queue, numbered(0, 1)).await.is_err()
+                        broker.send(&queue, &numbered(0, 1)).await.is_err()
                     } else {
                         broker
                             .pull("readers", &queue, 1, 32, Duration::from_secs(14))

@@ -22,7 +22,7 @@ pub(crate) async fn wake_at_once(cluster: &mut Cluster) {
         assert!(!poll.is_finished(), "answered without a message");
         let sent = Instant::now();
         broker
-            .send(&queue, numbered(round as usize, 1))
+            .send(&queue, &numbered(round as usize, 1))
             .await
             .unwrap();
         let (pulled, at) = poll.await.unwrap();
@@ -40,7 +40,7 @@ pub(crate) async fn wake_at_once(cluster: &mut Cluster) {
 pub(crate) async fn can_be_dropped(cluster: &mut Cluster) {
     let broker = cluster.client();
     let queue = one_queue(&broker).await;
-    broker.send(&queue, numbered(0, 3)).await.unwrap();
+    broker.send(&queue, &numbered(0, 3)).await.unwrap();
     for _ in 0..100 {
         let waiting = broker.pull("readers", &queue, 3, 32, Duration::from_secs(14));
         assert!(
@@ -51,7 +51,7 @@ pub(crate) async fn can_be_dropped(cluster: &mut Cluster) {
     }
     let got = read(&broker, &queue, 0, 3).await;
     assert_eq!(got.iter().map(number).collect::<Vec<_>>(), [0, 1, 2]);
-    broker.send(&queue, numbered(3, 1)).await.unwrap();
+    broker.send(&queue, &numbered(3, 1)).await.unwrap();
     assert_eq!(number(&read(&broker, &queue, 3, 1).await[0]), 3);
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn do_not_disturb_sends(cluster: &mut Cluster) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
     for queue in &queues {
-        broker.send(queue, numbered(0, 1)).await.unwrap();
+        broker.send(queue, &numbered(0, 1)).await.unwrap();
     }
     while let Some(poll) = polls.join_next().await {
         poll.unwrap();
@@ -105,7 +105,7 @@ pub(crate) async fn are_abandoned_by_close(cluster: &mut Cluster) {
         assert!(matches!(poll.unwrap(), Err(BrokerError::Closed { .. })));
     }
     assert!(started.elapsed() < Duration::from_secs(1));
-    let error = broker.send(&queues[0], numbered(0, 1)).await.unwrap_err();
+    let error = broker.send(&queues[0], &numbered(0, 1)).await.unwrap_err();
     assert!(matches!(error, BrokerError::Closed { .. }) && !error.retriable());
     broker.close().await;
 }

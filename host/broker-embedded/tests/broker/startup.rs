@@ -101,7 +101,7 @@ async fn goes_on_with_its_directory() {
             Some(queue) => &*queue,
             slot => slot.insert(one_queue(&broker).await),
         };
-        let first = broker.send(queue, numbered(round, 1)).await.unwrap();
+        let first = broker.send(queue, &numbered(round, 1)).await.unwrap();
         assert_eq!(first, round as u64, "messages of earlier rounds are there");
         let got = read(&broker, queue, 0, round + 1).await;
         assert!(

@@ -31,7 +31,7 @@ pub(crate) async fn made_once_and_grown(cluster: &mut Cluster) {
     assert_eq!(two.len(), 2);
     assert_eq!(broker.ensure_topic(&topic, 2).await.unwrap(), two);
     broker
-        .send(&two[1], vec![Outgoing::new("kept")])
+        .send(&two[1], &[Outgoing::new("kept")])
         .await
         .unwrap();
     let six = broker.ensure_topic(&topic, 6).await.unwrap();
@@ -39,7 +39,7 @@ pub(crate) async fn made_once_and_grown(cluster: &mut Cluster) {
     assert_eq!(six[..2], two[..]);
     assert_eq!(
         broker
-            .send(&six[5], vec![Outgoing::new("new")])
+            .send(&six[5], &[Outgoing::new("new")])
             .await
             .unwrap(),
         0
@@ -86,7 +86,7 @@ pub(crate) async fn a_send_makes_no_topic(cluster: &mut Cluster) {
         vec![Outgoing::new("a")],
         vec![Outgoing::new("a"), Outgoing::new("b")],
     ] {
-        let error = broker.send(&queue, messages).await.unwrap_err();
+        let error = broker.send(&queue, &messages).await.unwrap_err();
         assert!(matches!(error, BrokerError::NoTopic { .. }), "{error}");
     }
     assert_eq!(broker.topic_queues(&topic).await.unwrap(), None);

@@ -138,7 +138,7 @@ impl Broker for RocketMq {
     fn send<'a>(
         &'a self,
         queue: &'a Queue,
-        messages: Vec<Outgoing>,
+        messages: &'a [Outgoing],
     ) -> BoxFuture<'a, Result<u64, BrokerError>> {
         Box::pin(self.send_all(queue, messages))
     }

@@ -20,14 +20,12 @@ impl RocketMq {
     pub(super) async fn send_all(
         &self,
         queue: &Queue,
-        messages: Vec<Outgoing>,
+        messages: &[Outgoing],
     ) -> Result<u64, BrokerError> {
-        check(queue, &messages)?;
+        check(queue, messages)?;
         let about = About::queue("send", queue);
         let count = messages.len() as u64;
-        let request = request(queue, &messages);
-        // The request holds its own copy; a large batch need not stay twice in memory.
-        drop(messages);
+        let request = request(queue, messages);
         let timeout = self.clients.request_timeout;
         let response = self
             .call_queue(&about, queue, Lane::Calls, request, timeout)

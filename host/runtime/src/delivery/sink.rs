@@ -1,6 +1,7 @@
 //! From topics to a plugin. An offset becomes durable only after the plugin's flush returned, and
 //! never beyond what that flush covers; the broker's group offset follows the store's.
 
+mod ahead;
 mod assign;
 mod commit;
 mod crowd;

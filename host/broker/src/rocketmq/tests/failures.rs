@@ -4,7 +4,7 @@ use super::*;
 use tokio::task::JoinSet;
 
 async fn send(broker: &RocketMq) -> Result<u64, BrokerError> {
-    broker.send(&queue(), vec![Outgoing::new("x")]).await
+    broker.send(&queue(), &[Outgoing::new("x")]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

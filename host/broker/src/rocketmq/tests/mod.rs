@@ -77,7 +77,7 @@ async fn an_acknowledged_offset_is_waited_for_and_a_smaller_one_never_followed()
     let broker = client(&server);
     assert_eq!(
         broker
-            .send(&queue(), vec![Outgoing::new("five")])
+            .send(&queue(), &[Outgoing::new("five")])
             .await
             .unwrap(),
         5
@@ -102,7 +102,7 @@ async fn while_the_index_lags_there_is_nothing_yet() {
     .await;
     let broker = client(&server);
     broker
-        .send(&queue(), vec![Outgoing::new("five")])
+        .send(&queue(), &[Outgoing::new("five")])
         .await
         .unwrap();
     let started = Instant::now();
@@ -178,7 +178,7 @@ async fn only_a_plain_success_counts_as_sent() {
     for number in [1, 2, 10, 11, 12, 13, 14, 16, 17] {
         code.store(number, Ordering::SeqCst);
         let error = broker
-            .send(&queue(), vec![Outgoing::new("x")])
+            .send(&queue(), &[Outgoing::new("x")])
             .await
             .unwrap_err();
         assert_eq!(error.permanent(), number == 13, "{number}: {error}");
@@ -190,7 +190,7 @@ async fn only_a_plain_success_counts_as_sent() {
     }
     code.store(11, Ordering::SeqCst);
     let error = broker
-        .send(&queue(), vec![Outgoing::new("x")])
+        .send(&queue(), &[Outgoing::new("x")])
         .await
         .unwrap_err();
     assert!(matches!(
@@ -203,7 +203,7 @@ async fn only_a_plain_success_counts_as_sent() {
     code.store(0, Ordering::SeqCst);
     assert_eq!(
         broker
-            .send(&queue(), vec![Outgoing::new("x")])
+            .send(&queue(), &[Outgoing::new("x")])
             .await
             .unwrap(),
         5
@@ -219,7 +219,7 @@ async fn a_deleted_topic_is_not_brought_back_by_a_send() {
     })
     .await;
     let error = client(&server)
-        .send(&queue(), vec![Outgoing::new("x")])
+        .send(&queue(), &[Outgoing::new("x")])
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "send: there is no topic \"t\"");
@@ -240,7 +240,7 @@ async fn requests_are_signed_when_there_are_keys() {
     let broker = RocketMq::connect(settings).unwrap();
     assert_eq!(
         broker
-            .send(&queue(), vec![Outgoing::new("x")])
+            .send(&queue(), &[Outgoing::new("x")])
             .await
             .unwrap(),
         5

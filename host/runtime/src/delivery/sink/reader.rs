@@ -1,14 +1,16 @@
-//! Reading one queue ahead of the sink: one pull is in the task's hands, one is under way, no
-//! more. Ends when dropped; a long poll is abandoned, not awaited.
+//! Reading one queue ahead of the sink, as far as [`Ahead`] lets it. Ends when dropped; a long poll is
+//! abandoned, not awaited.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError, Incoming, Pulled};
 use connect_record::Queue;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+
+use super::ahead::Ahead;
 
 /// How long a queue may claim to be shorter than the offset asked for before that is believed: a
 /// broker that has just confirmed a message may not show it yet.
@@ -18,6 +20,8 @@ const VISIBLE_AFTER: Duration = Duration::from_secs(10);
 pub(crate) enum Fetched {
     Messages {
         messages: Vec<Incoming>,
+        /// Of their bodies.
+        bytes: usize,
         next: u64,
     },
     /// Nothing between the offset asked for and `next`.
@@ -48,7 +52,7 @@ pub(crate) struct Note {
 /// The running reader of one queue.
 pub(crate) struct Reader {
     pub(crate) number: u64,
-    credit: Arc<Semaphore>,
+    ahead: Ahead,
     task: AbortHandle,
 }
 
@@ -59,9 +63,9 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// Lets the reader pull once more: what it brought last has been used up.
-    pub(crate) fn more(&self) {
-        self.credit.add_permits(1);
+    /// A pull's messages, so many bytes, have been used up.
+    pub(crate) fn used(&self, bytes: usize) {
+        self.ahead.used(bytes);
     }
 }
 
@@ -79,18 +83,18 @@ pub(crate) struct Source {
 impl Source {
     /// Starts reading `queue` at `offset`.
     pub(crate) fn read(&self, number: u64, queue: Queue, offset: u64) -> Reader {
-        let credit = Arc::new(Semaphore::new(2));
-        let task =
-            tokio::spawn(run(self.clone(), number, queue, offset, credit.clone())).abort_handle();
+        let ahead = Ahead::new();
+        let run = run(self.clone(), number, queue, offset, ahead.clone());
+        let task = tokio::spawn(run).abort_handle();
         Reader {
             number,
-            credit,
+            ahead,
             task,
         }
     }
 }
 
-async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, credit: Arc<Semaphore>) {
+async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, ahead: Ahead) {
     let tell = async |fetched| {
         source
             .notes
@@ -105,9 +109,7 @@ async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, credit:
     let mut troubled = false;
     let mut short_since: Option<Instant> = None;
     loop {
-        let Ok(permit) = credit.acquire().await else {
-            return;
-        };
+        ahead.room().await;
         let pulled = source
             .broker
             .pull(&source.group, &queue, offset, source.messages, source.wait)
@@ -122,9 +124,15 @@ async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, credit:
         match pulled {
             Ok(Pulled::Messages { messages, next }) => {
                 short_since = None;
-                permit.forget();
                 offset = next;
-                if !tell(Fetched::Messages { messages, next }).await {
+                let bytes = messages.iter().map(|message| message.body.len()).sum();
+                ahead.brought(bytes);
+                let fetched = Fetched::Messages {
+                    messages,
+                    bytes,
+                    next,
+                };
+                if !tell(fetched).await {
                     return;
                 }
             }

@@ -15,8 +15,8 @@ pub(crate) struct Seat {
     pub(crate) reader: Option<Reader>,
     /// Pulled and not yet put, in order.
     pub(crate) waiting: VecDeque<Incoming>,
-    /// Where each pull that `waiting` came from ends; offsets may have holes before that.
-    pulls: VecDeque<u64>,
+    /// Where each pull that `waiting` came from ends, and its bytes; offsets may have holes before that.
+    pulls: VecDeque<(u64, usize)>,
     /// Everything below has been pulled.
     pulled: u64,
     /// The next offset to put.
@@ -57,9 +57,9 @@ impl Seat {
     }
 
     /// Takes up what a reader brought.
-    pub(crate) fn bring(&mut self, messages: Vec<Incoming>, next: u64) {
+    pub(crate) fn bring(&mut self, messages: Vec<Incoming>, bytes: usize, next: u64) {
         self.waiting.extend(messages);
-        self.pulls.push_back(next);
+        self.pulls.push_back((next, bytes));
         self.skip_to(next);
         self.settle_pulls();
     }
@@ -88,14 +88,13 @@ impl Seat {
     /// Lets the reader pull again for each pull that is used up.
     fn settle_pulls(&mut self) {
         let first = self.waiting.front().map(|message| message.queue_offset);
-        while self
-            .pulls
-            .front()
-            .is_some_and(|end| first.is_none_or(|first| first >= *end))
-        {
+        while let Some((end, bytes)) = self.pulls.front().copied() {
+            if first.is_some_and(|first| first < end) {
+                return;
+            }
             self.pulls.pop_front();
             if let Some(reader) = &self.reader {
-                reader.more();
+                reader.used(bytes);
             }
         }
     }

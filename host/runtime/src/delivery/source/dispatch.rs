@@ -15,6 +15,9 @@ use crate::mapping::{MappingError, message_of};
 use crate::spec::rocketmq_names::bad_topic;
 use crate::spec::{Flow, QueueBy};
 
+/// So many records are entered, some tens of microseconds, before sends that ended are looked after.
+const LOOK_EVERY: usize = 64;
+
 /// Turns records into messages in their queues.
 pub(crate) struct Dispatch {
     topic: Option<String>,
@@ -68,7 +71,7 @@ impl Dispatch {
     }
 
     /// Enters a whole batch. Records before a bad one are on their way when this returns an error.
-    pub(crate) fn enter(
+    pub(crate) async fn enter(
         &mut self,
         ctx: &TaskContext,
         batch: &Batch,
@@ -76,10 +79,13 @@ impl Dispatch {
         tracker: &mut Tracker,
         lanes: &mut Lanes,
     ) -> Result<(), TaskError> {
-        for record in batch.records() {
+        for (at, record) in batch.records().enumerate() {
+            if at % LOOK_EVERY == LOOK_EVERY - 1 {
+                lanes.go_on().await;
+            }
             let ticket = tracker.enter(number, record.partition(), record.position());
             match self.parcel(ctx, &record) {
-                Ok((queue, message)) => lanes.push(&queue, Parcel { ticket, message }),
+                Ok((queue, message)) => lanes.push(&queue, Parcel::new(ticket, message)),
                 Err(error) if ctx.spec.skip_bad_records => {
                     let place = tracker.place(ticket);
                     tracing::warn!(connector = %ctx.spec.name, task = ctx.task, %place, error = %story(&error), "a bad record is skipped");

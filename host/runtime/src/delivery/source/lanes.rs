@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, Outgoing};
@@ -20,14 +21,29 @@ use crate::failpoint::{self, Point};
 
 /// A message on its way, with the slot it confirms.
 pub(crate) struct Parcel {
-    pub(crate) ticket: Ticket,
-    pub(crate) message: Outgoing,
+    ticket: Ticket,
+    message: Outgoing,
+    /// Bytes on the wire.
+    size: usize,
 }
 
 impl Parcel {
-    fn size(&self) -> usize {
-        self.message.wire_size()
+    pub(crate) fn new(ticket: Ticket, message: Outgoing) -> Self {
+        let size = message.wire_size();
+        Self {
+            ticket,
+            message,
+            size,
+        }
     }
+}
+
+/// What goes in one send: messages, and of each its slot and its size.
+#[derive(Default)]
+struct Load {
+    messages: Vec<Outgoing>,
+    labels: Vec<(Ticket, usize)>,
+    bytes: usize,
 }
 
 /// How a flight ended.
@@ -41,7 +57,6 @@ pub(crate) struct Landed {
 
 struct Flight {
     queue: Queue,
-    bytes: usize,
     landed: Landed,
     /// What was neither confirmed nor refused, in order.
     left: Vec<Parcel>,
@@ -63,6 +78,8 @@ pub(crate) struct Lanes {
     give_up: CancellationToken,
     lanes: HashMap<Queue, Lane, RandomState>,
     flights: FuturesUnordered<BoxFuture<'static, Flight>>,
+    /// Flights that ended and that nobody was told of yet.
+    landed: VecDeque<Landed>,
     bytes: usize,
     /// Flights whose send failed and is being repeated.
     troubled: Arc<AtomicUsize>,
@@ -81,6 +98,7 @@ impl Lanes {
             give_up: CancellationToken::new(),
             lanes: HashMap::default(),
             flights: FuturesUnordered::new(),
+            landed: VecDeque::new(),
             bytes: 0,
             troubled: Arc::default(),
         }
@@ -96,9 +114,9 @@ impl Lanes {
         self.troubled.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether anything is in flight.
+    /// Whether anything is in flight, or was and is still to be told of.
     pub(crate) fn flying(&self) -> bool {
-        !self.flights.is_empty()
+        !self.flights.is_empty() || !self.landed.is_empty()
     }
 
     /// Stops repeating sends that fail.
@@ -108,7 +126,7 @@ impl Lanes {
 
     /// Puts a message at the end of its queue's line.
     pub(crate) fn push(&mut self, queue: &Queue, parcel: Parcel) {
-        self.bytes += parcel.size();
+        self.bytes += parcel.size;
         if let Some(lane) = self.lanes.get_mut(queue) {
             lane.waiting.push_back(parcel);
         } else {
@@ -122,16 +140,16 @@ impl Lanes {
 
     /// Starts a send for every queue that has messages and none in flight.
     pub(crate) fn launch(&mut self) {
-        let mut flights = Vec::new();
+        self.launch_those(|lane| !lane.waiting.is_empty());
+    }
+
+    fn launch_those(&mut self, wanted: impl Fn(&Lane) -> bool) {
         for (queue, lane) in &mut self.lanes {
-            if lane.flying || lane.held || lane.waiting.is_empty() {
+            if lane.flying || lane.held || !wanted(lane) {
                 continue;
             }
             lane.flying = true;
-            let (parcels, bytes) = load(&mut lane.waiting);
-            flights.push((queue.clone(), parcels, bytes));
-        }
-        for (queue, parcels, bytes) in flights {
+            let load = Load::take(&mut lane.waiting);
             let courier = Courier {
                 broker: self.broker.clone(),
                 report: self.report.clone(),
@@ -140,20 +158,42 @@ impl Lanes {
                 troubled: self.troubled.clone(),
             };
             self.flights
-                .push(Box::pin(courier.fly(queue, parcels, bytes)));
+                .push(Box::pin(courier.fly(queue.clone(), load)));
         }
     }
 
-    /// Waits for the next send to end. Never ready while nothing is in flight.
+    /// Looks, without waiting, whether a send has ended, and has its queue's next one under way at once
+    /// where there is a whole load for it: until then the broker waits for us. What landed is told by
+    /// [`Self::next`].
+    pub(crate) async fn go_on(&mut self) {
+        loop {
+            self.launch_those(|lane| lane.waiting.len() >= MAX_BATCH_MESSAGES);
+            // starts those that were launched, as far as they come by themselves
+            let Poll::Ready(Some(flight)) = futures::poll!(self.flights.next()) else {
+                return;
+            };
+            self.land(flight);
+        }
+    }
+
+    /// Waits for the next send to end. Never ready while nothing is in flight. Nothing is lost when the
+    /// future is dropped.
     pub(crate) async fn next(&mut self) -> Landed {
-        let Some(flight) = self.flights.next().await else {
-            return std::future::pending().await;
-        };
-        let left: usize = flight.left.iter().map(Parcel::size).sum();
-        let gone = flight.bytes.saturating_sub(left);
-        self.bytes = self.bytes.saturating_sub(gone);
-        let mut landed = flight.landed;
-        landed.bytes = gone;
+        loop {
+            if let Some(landed) = self.landed.pop_front() {
+                return landed;
+            }
+            let Some(flight) = self.flights.next().await else {
+                return std::future::pending().await;
+            };
+            self.land(flight);
+            self.go_on().await;
+        }
+    }
+
+    fn land(&mut self, flight: Flight) {
+        let landed = flight.landed;
+        self.bytes = self.bytes.saturating_sub(landed.bytes);
         if let Some(lane) = self.lanes.get_mut(&flight.queue) {
             lane.flying = false;
             lane.held |= landed.refused.is_some()
@@ -162,7 +202,7 @@ impl Lanes {
                 lane.waiting.push_front(parcel);
             }
         }
-        landed
+        self.landed.push_back(landed);
     }
 
     /// Lets all queues go on after a refused message was dealt with.
@@ -173,21 +213,40 @@ impl Lanes {
     }
 }
 
-/// Takes the next send's worth from a line.
-fn load(waiting: &mut VecDeque<Parcel>) -> (Vec<Parcel>, usize) {
-    let mut parcels = Vec::new();
-    let mut bytes = 0;
-    while let Some(parcel) = waiting.front() {
-        let size = parcel.size();
-        if !parcels.is_empty()
-            && (parcels.len() >= MAX_BATCH_MESSAGES || bytes + size > MAX_BATCH_BYTES)
-        {
-            break;
+impl Load {
+    /// Takes the next send's worth from a line.
+    fn take(waiting: &mut VecDeque<Parcel>) -> Self {
+        let mut load = Self::default();
+        let most = waiting.len().min(MAX_BATCH_MESSAGES);
+        load.messages.reserve_exact(most);
+        load.labels.reserve_exact(most);
+        while let Some(parcel) = waiting.front() {
+            let full = load.messages.len() >= MAX_BATCH_MESSAGES
+                || load.bytes + parcel.size > MAX_BATCH_BYTES;
+            if full && !load.messages.is_empty() {
+                break;
+            }
+            let Some(parcel) = waiting.pop_front() else {
+                break;
+            };
+            load.bytes += parcel.size;
+            load.labels.push((parcel.ticket, parcel.size));
+            load.messages.push(parcel.message);
         }
-        bytes += size;
-        parcels.extend(waiting.pop_front());
+        load
     }
-    (parcels, bytes)
+
+    /// Its parcels from the `from`th on.
+    fn parcels(self, from: usize) -> Vec<Parcel> {
+        let labels = self.labels.into_iter();
+        let all = labels.zip(self.messages).skip(from);
+        all.map(|((ticket, size), message)| Parcel {
+            ticket,
+            message,
+            size,
+        })
+        .collect()
+    }
 }
 
 /// Carries one load to its queue.
@@ -216,60 +275,54 @@ impl Drop for Trouble {
 }
 
 impl Courier {
-    async fn fly(self, queue: Queue, mut parcels: Vec<Parcel>, bytes: usize) -> Flight {
-        let mut landed = Landed {
-            confirmed: Vec::new(),
-            bytes: 0,
-            refused: None,
-        };
-        match self.send(&queue, &parcels).await {
-            Ok(()) => landed
-                .confirmed
-                .extend(parcels.drain(..).map(|parcel| parcel.ticket)),
+    async fn fly(self, queue: Queue, load: Load) -> Flight {
+        // How many of the load are confirmed, from its beginning.
+        let mut confirmed = 0;
+        let mut refused = None;
+        match self.send(&queue, &load.messages).await {
+            Ok(()) => confirmed = load.messages.len(),
             Err(error) if error.retriable() => {}
             // nothing is wrong with the messages: topic, permission or broker are
-            Err(error) if !error.permanent() => {
-                landed.refused = parcels.first().map(|parcel| (parcel.ticket, error));
-            }
-            Err(error) if parcels.len() == 1 => {
-                landed.refused = parcels.pop().map(|parcel| (parcel.ticket, error));
-            }
+            Err(error) if !error.permanent() => refused = Some((error, false)),
+            Err(error) if load.messages.len() == 1 => refused = Some((error, true)),
             // one of several is refused: go one by one, so that only that one is held against
             Err(_) => {
-                let mut rest = VecDeque::from(std::mem::take(&mut parcels));
-                while let Some(parcel) = rest.pop_front() {
-                    match self.send(&queue, std::slice::from_ref(&parcel)).await {
-                        Ok(()) => landed.confirmed.push(parcel.ticket),
-                        Err(error) if error.retriable() => {
-                            rest.push_front(parcel);
-                            break;
-                        }
+                for message in &load.messages {
+                    match self.send(&queue, std::slice::from_ref(message)).await {
+                        Ok(()) => confirmed += 1,
+                        Err(error) if error.retriable() => break,
                         Err(error) => {
-                            landed.refused = Some((parcel.ticket, error));
+                            refused = Some((error, true));
                             break;
                         }
                     }
                 }
-                parcels = rest.into();
             }
         }
+        // A message that is refused for itself does not wait any more.
+        let gone = confirmed + usize::from(matches!(refused, Some((_, true))));
+        let refused = refused.and_then(|(error, _)| {
+            let (ticket, _) = load.labels.get(confirmed)?;
+            Some((*ticket, error))
+        });
+        let taken = load.labels.iter().take(gone);
+        let landed = Landed {
+            confirmed: taken.clone().take(confirmed).map(|label| label.0).collect(),
+            bytes: taken.map(|label| label.1).sum(),
+            refused,
+        };
         Flight {
             queue,
-            bytes,
             landed,
-            left: parcels,
+            left: load.parcels(gone),
         }
     }
 
     /// Sends until confirmed. A retriable error comes back only after giving up.
-    async fn send(&self, queue: &Queue, parcels: &[Parcel]) -> Result<(), BrokerError> {
+    async fn send(&self, queue: &Queue, messages: &[Outgoing]) -> Result<(), BrokerError> {
         let mut pause = self.retry.0;
         let mut trouble = None;
         loop {
-            let messages = parcels
-                .iter()
-                .map(|parcel| parcel.message.clone())
-                .collect();
             match self.broker.send(queue, messages).await {
                 Ok(_) => {
                     failpoint::pass(Point::SendConfirm);

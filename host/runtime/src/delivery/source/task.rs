@@ -407,13 +407,14 @@ impl<'a> Job<'a> {
         let (records, bytes) = (polled.batch.len(), polled.batch.bytes());
         self.ctx.metrics.took(records, bytes);
         let number = self.tracker.begin();
-        self.hands.dispatch.enter(
+        let entered = self.hands.dispatch.enter(
             self.ctx,
             &polled.batch,
             number,
             &mut self.tracker,
             &mut self.hands.lanes,
-        )?;
+        );
+        entered.await?;
         self.tracker.end(number, polled.points, polled.forget);
         if self.exchange.is_none() {
             let above = self.guest.above_high_water();

@@ -64,7 +64,7 @@ pub(crate) async fn consume(
         let (mut pulls, seen) = (pulls(broker.clone(), queue), seen.clone());
         tasks.spawn(async move {
             while let Some(messages) = pulls.recv().await {
-                let count = messages?.len() as u64;
+                let count = messages?.read()?.len() as u64;
                 if seen.fetch_add(count, Ordering::Relaxed) + count >= records {
                     return Ok(());
                 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(
     });
     let mut seen = 0;
     while seen < records {
-        let messages = pulls.recv().await.context("the queue ended")??;
+        let messages = pulls.recv().await.context("the queue ended")??.read()?;
         let arrived = now()?;
         for message in messages {
             let sent: u64 = std::str::from_utf8(&message.body)?.parse()?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use connect_broker::{Broker, Incoming, Pulled};
+use connect_broker::{Broker, Messages, Pulled};
 use connect_record::Queue;
 use connect_store::{Store, StoredOffset};
 use tokio::sync::mpsc;
@@ -42,10 +42,7 @@ pub(crate) async fn run(
 }
 
 /// What is pulled from `queue`, one pull ahead of whoever takes it.
-pub(crate) fn pulls(
-    broker: Arc<dyn Broker>,
-    queue: Queue,
-) -> mpsc::Receiver<Result<Vec<Incoming>>> {
+pub(crate) fn pulls(broker: Arc<dyn Broker>, queue: Queue) -> mpsc::Receiver<Result<Messages>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut offset = 0;
@@ -81,7 +78,7 @@ async fn append(broker: Arc<dyn Broker>, queue: Queue, store: Store, path: PathB
         let brought = tokio::time::timeout_at(due, pulls.recv()).await;
         match brought {
             Ok(Some(messages)) => {
-                for message in messages? {
+                for message in messages?.read()? {
                     lines.extend_from_slice(&message.body);
                     lines.push(b'\n');
                     next = message.queue_offset + 1;

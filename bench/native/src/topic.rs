@@ -77,7 +77,7 @@ pub(crate) async fn verify(
         let mut pulls = pulls(broker.clone(), queue);
         let mut next = 0;
         while next < end {
-            let messages = pulls.recv().await.context("the queue ended")??;
+            let messages = pulls.recv().await.context("the queue ended")??.read()?;
             for message in messages {
                 next = message.queue_offset + 1;
                 if without.is_some_and(|text| message.body == text.as_bytes()) {

@@ -18,7 +18,7 @@
 //! if let Pulled::Messages { messages, .. } =
 //!     broker.pull("readers", queue, first, 32, Duration::from_secs(1)).await?
 //! {
-//!     assert_eq!(&messages[0].body[..], b"a line");
+//!     assert_eq!(&messages.read()?[0].body[..], b"a line");
 //! }
 //! broker.close().await;
 //! # Ok(())
@@ -38,5 +38,5 @@ pub use message::{
     Pulled,
 };
 pub use properties::Properties;
-pub use rocketmq::{RocketMq, RocketMqSettings};
+pub use rocketmq::{Messages, RocketMq, RocketMqSettings};
 pub use traits::{BoxFuture, Broker};

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use crate::properties::Properties;
+use crate::rocketmq::Messages;
 
 /// Most messages in one [`send`](crate::Broker::send).
 pub const MAX_BATCH_MESSAGES: usize = 500;
@@ -95,7 +96,7 @@ impl Outgoing {
             if value.is_empty() {
                 return fault(|name| MessageFault::EmptyProperty { name });
             }
-            let separates = |text: &str| text.bytes().any(|byte| matches!(byte, 1 | 2));
+            let separates = |text: &str| memchr::memchr2(1, 2, text.as_bytes()).is_some();
             if separates(name) || separates(value) {
                 return fault(|name| MessageFault::SeparatorInProperty { name });
             }
@@ -220,7 +221,7 @@ pub enum Pulled {
     /// At least one message.
     Messages {
         /// In the order of the queue, from the offset asked for on.
-        messages: Vec<Incoming>,
+        messages: Messages,
         /// Where to go on: after the last of them.
         next: u64,
     },

@@ -1,9 +1,14 @@
 //! A message's properties as they stood on the wire: one text, and where each name and value is in
 //! it. Made for every message that is read, so it takes two allocations whatever their number.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::message::{NAME_END, VALUE_END};
+
+/// The same as bytes.
+const NAME_ENDS: u8 = 1;
+const VALUE_ENDS: u8 = 2;
 
 /// Properties of a message that was read, each name once, in the order of the names.
 #[derive(Clone, Default)]
@@ -15,6 +20,8 @@ pub struct Properties {
 /// Places in the text: a name up to its separator, a value behind it.
 #[derive(Clone, Copy)]
 struct Entry {
+    /// The name's first bytes, by which most names differ.
+    start: u64,
     begin: u32,
     separator: u32,
     end: u32,
@@ -25,53 +32,94 @@ impl Properties {
     /// empty half, is passed over; of one name the last value counts; bytes that are no UTF-8 become
     /// U+FFFD. All of that as in the client library.
     pub(crate) fn from_wire(bytes: &[u8]) -> Self {
-        Self::of(String::from_utf8_lossy(bytes).into_owned())
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::of(text.to_owned()),
+            Err(_) => Self::of(String::from_utf8_lossy(bytes).into_owned()),
+        }
     }
 
     fn of(text: String) -> Self {
         let mut entries = Vec::with_capacity(8);
-        let mut begin = 0;
-        for pair in text.split(VALUE_END) {
-            let end = begin + pair.len();
-            if let Some(length) = pair.find(NAME_END)
-                && length > 0
-                && length + 1 < pair.len()
-            {
-                // a text of the wire has at most 32 767 bytes, three times as many with replacements
-                let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-                entries.push(Entry {
-                    begin: place(begin),
-                    separator: place(begin + length),
-                    end: place(end),
-                });
+        let (mut begin, mut separator) = (0, None);
+        let mut enter = |begin: usize, separator: Option<usize>, end: usize| {
+            let Some(separator) = separator.filter(|at| *at > begin && at + 1 < end) else {
+                return;
+            };
+            let name = text.as_bytes().get(begin..separator).unwrap_or_default();
+            // a text of the wire has at most 32 767 bytes, three times as many with replacements
+            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            entries.push(Entry {
+                start: start(name),
+                begin: place(begin),
+                separator: place(separator),
+                end: place(end),
+            });
+        };
+        let separators = memchr::memchr2_iter(NAME_ENDS, VALUE_ENDS, text.as_bytes());
+        for at in separators {
+            if text.as_bytes().get(at) == Some(&VALUE_ENDS) {
+                enter(begin, separator.take(), at);
+                begin = at + 1;
+            } else {
+                // a further one belongs to the value
+                separator = separator.or(Some(at));
             }
-            begin = end + VALUE_END.len();
         }
-        let name = |entry: &Entry| within(&text, entry.begin, entry.separator);
-        // the sort keeps the order of what is equal, and the first of it stays
-        entries.reverse();
-        entries.sort_by(|one, other| name(one).cmp(name(other)));
-        entries.dedup_by(|later, first| name(later) == name(first));
+        enter(begin, separator, text.len());
+        // the sort keeps the order of what is equal, and the last of it stays
+        entries.sort_by(|one, other| one.compare(&text, other.start, other.name(&text)));
+        entries.dedup_by(|later, first| {
+            let same = later.compare(&text, first.start, first.name(&text)).is_eq();
+            if same {
+                *first = *later;
+            }
+            same
+        });
         Self { text, entries }
     }
 
     /// The value of a property.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
+        let start = start(name.as_bytes());
         let found = self
             .entries
-            .binary_search_by(|entry| within(&self.text, entry.begin, entry.separator).cmp(name));
+            .binary_search_by(|entry| entry.compare(&self.text, start, name));
         let entry = found.ok().and_then(|at| self.entries.get(at))?;
-        Some(within(&self.text, entry.separator + 1, entry.end))
+        Some(entry.value(&self.text))
     }
 
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|entry| {
-            let name = within(&self.text, entry.begin, entry.separator);
-            (name, within(&self.text, entry.separator + 1, entry.end))
-        })
+        let entries = self.entries.iter();
+        entries.map(|entry| (entry.name(&self.text), entry.value(&self.text)))
     }
+}
+
+impl Entry {
+    fn name<'a>(&self, text: &'a str) -> &'a str {
+        within(text, self.begin, self.separator)
+    }
+
+    fn value<'a>(&self, text: &'a str) -> &'a str {
+        within(text, self.separator + 1, self.end)
+    }
+
+    /// As the names compare; `start` is the other name's.
+    fn compare(&self, text: &str, start: u64, name: &str) -> Ordering {
+        let first = self.start.cmp(&start);
+        first.then_with(|| self.name(text).cmp(name))
+    }
+}
+
+/// The first eight bytes of a name, zeros behind a shorter one: they compare as names do, but for those
+/// that are equal so far.
+fn start(name: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    for (byte, from) in bytes.iter_mut().zip(name) {
+        *byte = *from;
+    }
+    u64::from_be_bytes(bytes)
 }
 
 /// Every place is at the begin or end of a separator, which is one byte.
@@ -126,6 +174,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_put_in_is_found_by_name(
+            pairs in proptest::collection::btree_map("[a-c\u{0}]{1,12}", "[a-c]{1,3}", 0..30)
+        ) {
+            let read: Properties = pairs.iter().collect();
+            for (name, value) in &pairs {
+                prop_assert_eq!(read.get(name), Some(value.as_str()));
+            }
+            let names: Vec<&str> = read.iter().map(|(name, _)| name).collect();
+            let expected: Vec<&str> = pairs.keys().map(String::as_str).collect();
+            prop_assert_eq!(names, expected, "in their order");
+        }
+
         /// The library is the judge of what is on the wire.
         #[test]
         fn any_bytes_are_read_as_the_library_reads_them(

@@ -60,19 +60,35 @@ pub(crate) fn rounds(
         peer.stop()?;
     }
     room.worker.terminate(PATIENCE)?;
-    let series = |subject: &str, unit: &str, samples: &[f64], baseline: Option<(&str, Goal)>| Series {
-        case: name.to_owned(),
-        subject: subject.to_owned(),
-        unit: unit.to_owned(),
-        samples: samples.to_owned(),
-        baseline: baseline.map(|(name, _)| name.to_owned()),
-        goal: baseline.map(|(_, goal)| goal),
-    };
+    let series =
+        |subject: &str, unit: &str, samples: &[f64], baseline: Option<(&str, Goal)>| Series {
+            case: name.to_owned(),
+            subject: subject.to_owned(),
+            unit: unit.to_owned(),
+            samples: samples.to_owned(),
+            baseline: baseline.map(|(name, _)| name.to_owned()),
+            goal: baseline.map(|(_, goal)| goal),
+        };
     let mut all = Vec::new();
     for (unit, ours, theirs, goal) in [
-        ("records/s", &ours.rates, &theirs.rates, Goal::AtLeast(goals.rate)),
-        ("CPU s per million", &ours.cpu, &theirs.cpu, Goal::AtMost(goals.cpu)),
-        ("MiB resident, loaded", &ours.memory, &theirs.memory, Goal::AtMost(goals.memory)),
+        (
+            "records/s",
+            &ours.rates,
+            &theirs.rates,
+            Goal::AtLeast(goals.rate),
+        ),
+        (
+            "CPU s per million",
+            &ours.cpu,
+            &theirs.cpu,
+            Goal::AtMost(goals.cpu),
+        ),
+        (
+            "MiB resident, loaded",
+            &ours.memory,
+            &theirs.memory,
+            Goal::AtMost(goals.memory),
+        ),
     ] {
         let rate = unit == "records/s";
         all.push(series(WORKER, unit, ours, other.map(|other| (other, goal))));

@@ -24,7 +24,9 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
     let mut chapter = Chapter::new("P3", "Beside RocketMQ Connect in Java");
     let source = arguments.java_connect.as_ref();
     let source = source.map(|folder| folder.canonicalize());
-    let source = source.transpose().context("no folder of Java Connect's source")?;
+    let source = source
+        .transpose()
+        .context("no folder of Java Connect's source")?;
     let cases = [
         (Flow::Source, Kind::Java, 25_000),
         (Flow::Sink, Kind::Java, 8_000),
@@ -173,7 +175,11 @@ impl Other {
         before: std::time::Duration,
     ) -> Result<Run> {
         let whole = std::fs::metadata(like)?.len();
-        let size = || Ok(std::fs::metadata(out).map_or(0, |file| file.len()).min(whole));
+        let size = || {
+            Ok(std::fs::metadata(out)
+                .map_or(0, |file| file.len())
+                .min(whole))
+        };
         let (first, most) = beside::arrives("everything is in Java Connect's file", whole, size)?;
         let usage = self.java.usage()?;
         let mut written = Vec::new();

@@ -98,7 +98,9 @@ impl Peer for Other {
 
     fn run(&mut self) -> Result<Run> {
         Ok(match self.case.flow {
-            Flow::Sink => self.kafka.sink(&self.topic, &self.file, self.case.records)?,
+            Flow::Sink => self
+                .kafka
+                .sink(&self.topic, &self.file, self.case.records)?,
             _ => self.kafka.source(&self.file, self.case.records)?.0,
         })
     }

@@ -281,7 +281,7 @@ pub(crate) async fn read(
                 messages,
                 next: after,
             } => {
-                all.extend(messages);
+                all.extend(messages.read().unwrap());
                 next = after;
             }
             Pulled::Nothing { next: same } => assert_eq!(same, next),

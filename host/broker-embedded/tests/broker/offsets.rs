@@ -76,7 +76,7 @@ pub(crate) async fn commits_go_forward_and_backward(cluster: &mut Cluster) {
         else {
             panic!("{pulled:?}")
         };
-        assert_eq!(number(&messages[0]) as u64, next);
+        assert_eq!(number(&messages.read().unwrap()[0]) as u64, next);
         broker.commit_offset(&group, &queue, after).await.unwrap();
         assert_eq!(
             broker.committed_offset(&group, &queue).await.unwrap(),

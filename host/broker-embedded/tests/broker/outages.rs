@@ -55,7 +55,7 @@ impl Traffic {
                             messages,
                             next: after,
                         } => {
-                            numbers.extend(messages.iter().map(number));
+                            numbers.extend(messages.read().unwrap().iter().map(number));
                             next = after;
                             seen.store(numbers.len() as u64, Ordering::SeqCst);
                         }

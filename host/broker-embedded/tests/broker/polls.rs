@@ -29,7 +29,10 @@ pub(crate) async fn wake_at_once(cluster: &mut Cluster) {
         let Pulled::Messages { messages, next } = pulled else {
             panic!("{pulled:?}")
         };
-        assert_eq!((number(&messages[0]) as u64, next), (round, round + 1));
+        assert_eq!(
+            (number(&messages.read().unwrap()[0]) as u64, next),
+            (round, round + 1)
+        );
         slowest = slowest.max(at.duration_since(sent));
     }
     println!("slowest wake-up {slowest:?}");

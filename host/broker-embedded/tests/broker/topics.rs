@@ -38,10 +38,7 @@ pub(crate) async fn made_once_and_grown(cluster: &mut Cluster) {
     assert_eq!(six.len(), 6);
     assert_eq!(six[..2], two[..]);
     assert_eq!(
-        broker
-            .send(&six[5], &[Outgoing::new("new")])
-            .await
-            .unwrap(),
+        broker.send(&six[5], &[Outgoing::new("new")]).await.unwrap(),
         0
     );
     assert_eq!(

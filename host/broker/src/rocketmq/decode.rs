@@ -1,5 +1,6 @@
-//! Stored messages from wire bytes. Total over any bytes: a message that cannot be read is an
-//! error with its place, never skipped.
+//! Stored messages from wire bytes, in two steps: where they are, which a reader needs to go on, and
+//! what is in them, which whoever takes them needs. Total over any bytes: a message that cannot be read
+//! is an error with its place, never skipped.
 //!
 //! The frame is read here and not by the client library, which fills a map of new strings for each
 //! message. It judges this one in the tests.
@@ -12,26 +13,37 @@ use rocketmq_model::common::sys_flag::message_sys_flag::MessageSysFlag;
 use rocketmq_protocol::common::compression::compressor_factory::CompressorFactory;
 use rocketmq_protocol::protocol::body::message_codec::{MESSAGE_MAGIC_CODE, MESSAGE_MAGIC_CODE_V2};
 
-/// Reads all messages of a pull's answer.
+/// Finds all messages of a pull's answer.
 ///
 /// # Errors
 /// Says which message, counted from 0, cannot be read and why.
-pub(super) fn messages(mut bytes: Bytes) -> Result<Vec<Incoming>, String> {
-    let mut messages = Vec::new();
+pub(super) fn frames(mut bytes: Bytes) -> Result<Vec<Frame>, String> {
+    let mut frames = Vec::new();
     while !bytes.is_empty() {
-        let at = messages.len();
+        let at = frames.len();
         let frame = frame(&mut bytes)
             .map_err(|error| format!("message {at} of the answer cannot be read: {error}"))?;
-        let offset = frame.queue_offset;
-        let message = message(frame);
-        messages.push(message.map_err(|reason| format!("message at offset {offset}: {reason}"))?);
+        frames.push(frame);
     }
-    Ok(messages)
+    Ok(frames)
+}
+
+/// Reads what is in them.
+///
+/// # Errors
+/// Says which message, by its offset, cannot be read and why.
+pub(super) fn messages(frames: Vec<Frame>) -> Result<Vec<Incoming>, String> {
+    let read = |frame: Frame| {
+        let offset = frame.queue_offset;
+        message(frame).map_err(|reason| format!("message at offset {offset}: {reason}"))
+    };
+    frames.into_iter().map(read).collect()
 }
 
 /// What is used of a message's frame.
-struct Frame {
-    queue_offset: i64,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    queue_offset: u64,
     commit_log_offset: i64,
     flags: i32,
     born_timestamp: i64,
@@ -53,7 +65,10 @@ fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
         return Err(SHORT);
     }
     let mut rest = bytes.split_to(size);
-    let skip = |rest: &mut Bytes, count: usize| take(rest, count).map(drop);
+    let skip = |rest: &mut Bytes, count: usize| {
+        let enough = rest.len() >= count;
+        enough.then(|| rest.advance(count)).ok_or(SHORT)
+    };
     skip(&mut rest, 4)?;
     let magic = rest.try_get_i32().map_err(|_| SHORT)?;
     if magic != MESSAGE_MAGIC_CODE && magic != MESSAGE_MAGIC_CODE_V2 {
@@ -61,6 +76,7 @@ fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
     }
     skip(&mut rest, 3 * 4)?;
     let queue_offset = rest.try_get_i64().map_err(|_| SHORT)?;
+    let queue_offset = u64::try_from(queue_offset).map_err(|_| "its offset is negative")?;
     let commit_log_offset = rest.try_get_i64().map_err(|_| SHORT)?;
     let flags = rest.try_get_i32().map_err(|_| SHORT)?;
     let host = |flag: i32| if flags & flag == 0 { 4 + 4 } else { 16 + 4 };
@@ -91,6 +107,32 @@ fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
     })
 }
 
+impl Frame {
+    pub(super) fn queue_offset(&self) -> u64 {
+        self.queue_offset
+    }
+
+    /// Of the body, as it is stored.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// One at an offset, and nothing else.
+    #[cfg(test)]
+    pub(super) fn at(queue_offset: u64) -> Self {
+        Self {
+            queue_offset,
+            commit_log_offset: 0,
+            flags: 0,
+            born_timestamp: 0,
+            store_timestamp: 0,
+            store_host: Bytes::new(),
+            body: Bytes::from_static(b"x"),
+            properties: Bytes::new(),
+        }
+    }
+}
+
 fn take(rest: &mut Bytes, count: usize) -> Result<Bytes, &'static str> {
     if count > rest.len() {
         return Err("it ends early");
@@ -99,8 +141,6 @@ fn take(rest: &mut Bytes, count: usize) -> Result<Bytes, &'static str> {
 }
 
 fn message(frame: Frame) -> Result<Incoming, String> {
-    let queue_offset =
-        u64::try_from(frame.queue_offset).map_err(|_| "its offset is negative".to_owned())?;
     let properties = Properties::from_wire(&frame.properties);
     let id = properties.get(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX);
     let broker_id = match id {
@@ -108,7 +148,7 @@ fn message(frame: Frame) -> Result<Incoming, String> {
         None => broker_message_id(&frame),
     };
     Ok(Incoming {
-        queue_offset,
+        queue_offset: frame.queue_offset,
         broker_id,
         born_timestamp: u64::try_from(frame.born_timestamp).unwrap_or(0),
         store_timestamp: u64::try_from(frame.store_timestamp).unwrap_or(0),
@@ -138,10 +178,14 @@ fn broker_message_id(frame: &Frame) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompressorFactory, MESSAGE_MAGIC_CODE, MessageSysFlag, messages};
+    use super::{CompressorFactory, Incoming, MESSAGE_MAGIC_CODE, MessageSysFlag, frames};
     use bytes::{BufMut, Bytes, BytesMut};
     use proptest::prelude::*;
     use rocketmq_protocol::protocol::body::message_codec::decode_message_frame;
+
+    fn messages(bytes: Bytes) -> Result<Vec<Incoming>, String> {
+        super::messages(frames(bytes)?)
+    }
 
     fn frame(body: &[u8], flags: i32, properties: &str) -> Bytes {
         let mut out = BytesMut::new();

@@ -5,10 +5,25 @@ use super::ids::{Id, Ids};
 use crate::message::{ID_PROPERTY_BYTES, NAME_END, Outgoing, VALUE_END};
 use bytes::{BufMut, Bytes, BytesMut};
 use rocketmq_model::common::message::{MessageConst, STRING_HASH_SET};
+use std::sync::LazyLock;
 
 /// Whether RocketMQ gives a meaning of its own to a property of this name.
 pub(crate) fn is_reserved_property(name: &str) -> bool {
-    STRING_HASH_SET.contains(name)
+    /// Which first bytes those names have: nearly no other name begins like that, and none of the
+    /// worker's.
+    static FIRST: LazyLock<[bool; 256]> = LazyLock::new(|| {
+        let mut first = [false; 256];
+        for name in STRING_HASH_SET.iter() {
+            let byte = name.as_bytes().first();
+            if let Some(seen) = byte.and_then(|byte| first.get_mut(usize::from(*byte))) {
+                *seen = true;
+            }
+        }
+        first
+    });
+    let byte = name.as_bytes().first();
+    let may_be = byte.and_then(|byte| FIRST.get(usize::from(*byte)));
+    may_be == Some(&true) && STRING_HASH_SET.contains(name)
 }
 
 /// All properties of a message, with a new message id.

@@ -19,6 +19,7 @@ mod ends;
 mod errors;
 mod ids;
 mod link;
+mod messages;
 mod name_servers;
 mod names;
 mod offsets;
@@ -31,6 +32,7 @@ mod sync;
 mod topics;
 
 pub(crate) use encode::is_reserved_property;
+pub use messages::Messages;
 pub use settings::RocketMqSettings;
 
 use crate::error::BrokerError;

@@ -5,11 +5,12 @@
 //! skip some unseen.
 
 use super::RocketMq;
-use super::decode;
+use super::decode::{self, Frame};
 use super::errors::{About, code, wire_offset};
+use super::messages::Messages;
 use super::session::Lane;
 use crate::error::BrokerError;
-use crate::message::{Incoming, Pulled};
+use crate::message::Pulled;
 use connect_record::Queue;
 use rocketmq_protocol::code::request_code::RequestCode;
 use rocketmq_protocol::protocol::header::pull_message_request_header::PullMessageRequestHeader;
@@ -91,9 +92,9 @@ impl RocketMq {
         match response.code() {
             code::SUCCESS => {
                 let body = response.take_body().unwrap_or_default();
-                let messages = decode::messages(body).map_err(|reason| about.nonsense(reason))?;
-                let Some(found) = delivered(messages, offset).map_err(|r| about.nonsense(r))?
-                else {
+                let frames = decode::frames(body).map_err(|reason| about.nonsense(reason))?;
+                let found = delivered(queue, frames, offset);
+                let Some(found) = found.map_err(|reason| about.nonsense(reason))? else {
                     return Ok(Some(Pulled::Nothing { next: offset }));
                 };
                 if let Pulled::Messages { next, .. } = &found {
@@ -154,58 +155,45 @@ fn request(
 }
 
 /// The messages from `offset` on; `None` when there is none among them.
-fn delivered(mut messages: Vec<Incoming>, offset: u64) -> Result<Option<Pulled>, String> {
-    if let Some((before, after)) = messages
-        .iter()
-        .zip(messages.iter().skip(1))
-        .find(|(before, after)| before.queue_offset >= after.queue_offset)
-    {
+fn delivered(queue: &Queue, mut frames: Vec<Frame>, offset: u64) -> Result<Option<Pulled>, String> {
+    let offsets = frames.iter().map(Frame::queue_offset);
+    let mut pairs = offsets.clone().zip(offsets.skip(1));
+    if let Some((before, after)) = pairs.find(|(before, after)| before >= after) {
         return Err(format!(
-            "messages come out of order: offset {} before {}",
-            before.queue_offset, after.queue_offset
+            "messages come out of order: offset {before} before {after}"
         ));
     }
     // Brokers that keep a batch as one entry deliver it whole, even when asked for its middle.
-    messages.retain(|message| message.queue_offset >= offset);
-    Ok(messages
-        .last()
-        .map(|last| last.queue_offset + 1)
-        .map(|next| Pulled::Messages { messages, next }))
+    frames.retain(|frame| frame.queue_offset() >= offset);
+    let next = frames.last().map(|last| last.queue_offset() + 1);
+    Ok(next.map(|next| Pulled::Messages {
+        messages: Messages::new(queue.clone(), frames),
+        next,
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
-    fn at(offset: u64) -> Incoming {
-        Incoming {
-            queue_offset: offset,
-            broker_id: String::new(),
-            born_timestamp: 0,
-            store_timestamp: 0,
-            body: Bytes::from_static(b"x"),
-            properties: crate::Properties::default(),
-        }
+    fn at(offsets: &[u64]) -> Vec<Frame> {
+        offsets.iter().map(|offset| Frame::at(*offset)).collect()
     }
 
     #[test]
     fn the_next_offset_is_after_the_last_message_whatever_the_broker_proposes() {
-        let pulled = delivered(vec![at(3), at(4), at(9)], 4).unwrap();
-        assert_eq!(
-            pulled,
-            Some(Pulled::Messages {
-                messages: vec![at(4), at(9)],
-                next: 10
-            })
-        );
-        assert_eq!(delivered(vec![at(3)], 4), Ok(None));
-        assert_eq!(delivered(vec![], 4), Ok(None));
+        let queue = Queue::new("t", "b", 0);
+        let pulled = delivered(&queue, at(&[3, 4, 9]), 4).unwrap();
+        let messages = Messages::new(queue.clone(), at(&[4, 9]));
+        assert_eq!(pulled, Some(Pulled::Messages { messages, next: 10 }));
+        assert_eq!(delivered(&queue, at(&[3]), 4), Ok(None));
+        assert_eq!(delivered(&queue, at(&[]), 4), Ok(None));
     }
 
     #[test]
     fn disorder_is_an_error() {
-        assert!(delivered(vec![at(5), at(4)], 0).is_err());
-        assert!(delivered(vec![at(4), at(4)], 0).is_err());
+        let queue = Queue::new("t", "b", 0);
+        assert!(delivered(&queue, at(&[5, 4]), 0).is_err());
+        assert!(delivered(&queue, at(&[4, 4]), 0).is_err());
     }
 }

@@ -89,7 +89,7 @@ async fn an_acknowledged_offset_is_waited_for_and_a_smaller_one_never_followed()
     let Pulled::Messages { messages, next: 6 } = pulled else {
         panic!("{pulled:?}")
     };
-    assert_eq!(&messages[0].body[..], b"five");
+    assert_eq!(&messages.read().unwrap()[0].body[..], b"five");
     assert_eq!(asked.load(Ordering::SeqCst), 5);
 }
 
@@ -202,10 +202,7 @@ async fn only_a_plain_success_counts_as_sent() {
     ));
     code.store(0, Ordering::SeqCst);
     assert_eq!(
-        broker
-            .send(&queue(), &[Outgoing::new("x")])
-            .await
-            .unwrap(),
+        broker.send(&queue(), &[Outgoing::new("x")]).await.unwrap(),
         5
     );
 }
@@ -239,10 +236,7 @@ async fn requests_are_signed_when_there_are_keys() {
     settings.secret_key = Some("hush".into());
     let broker = RocketMq::connect(settings).unwrap();
     assert_eq!(
-        broker
-            .send(&queue(), &[Outgoing::new("x")])
-            .await
-            .unwrap(),
+        broker.send(&queue(), &[Outgoing::new("x")]).await.unwrap(),
         5
     );
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_broker::{Broker, BrokerError, Incoming, Pulled};
+use connect_broker::{Broker, BrokerError, Messages, Pulled};
 use connect_record::Queue;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -19,9 +19,7 @@ const VISIBLE_AFTER: Duration = Duration::from_secs(10);
 /// What a reader brings.
 pub(crate) enum Fetched {
     Messages {
-        messages: Vec<Incoming>,
-        /// Of their bodies.
-        bytes: usize,
+        messages: Messages,
         next: u64,
     },
     /// Nothing between the offset asked for and `next`.
@@ -125,14 +123,8 @@ async fn run(source: Source, number: u64, queue: Queue, mut offset: u64, ahead: 
             Ok(Pulled::Messages { messages, next }) => {
                 short_since = None;
                 offset = next;
-                let bytes = messages.iter().map(|message| message.body.len()).sum();
-                ahead.brought(bytes);
-                let fetched = Fetched::Messages {
-                    messages,
-                    bytes,
-                    next,
-                };
-                if !tell(fetched).await {
+                ahead.brought(messages.bytes());
+                if !tell(Fetched::Messages { messages, next }).await {
                     return;
                 }
             }

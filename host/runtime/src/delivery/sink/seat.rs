@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use connect_broker::{BrokerError, Incoming};
+use connect_broker::{BrokerError, Incoming, Messages};
 use connect_record::{Queue, QueueOffset};
 
 use super::reader::Reader;
@@ -56,8 +56,17 @@ impl Seat {
         }
     }
 
-    /// Takes up what a reader brought.
-    pub(crate) fn bring(&mut self, messages: Vec<Incoming>, bytes: usize, next: u64) {
+    /// Takes up what a reader brought. Nothing that follows messages that cannot be read is taken up.
+    pub(crate) fn bring(&mut self, messages: Messages, next: u64) {
+        let bytes = messages.bytes();
+        let messages = match messages.read() {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.reader = None;
+                self.trouble = Some(Trouble::Failed(error));
+                return;
+            }
+        };
         self.waiting.extend(messages);
         self.pulls.push_back((next, bytes));
         self.skip_to(next);

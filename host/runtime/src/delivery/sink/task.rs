@@ -337,11 +337,7 @@ impl Job<'_> {
             return;
         };
         match note.fetched {
-            Fetched::Messages {
-                messages,
-                bytes,
-                next,
-            } => seat.bring(messages, bytes, next),
+            Fetched::Messages { messages, next } => seat.bring(messages, next),
             Fetched::Skipped { next } => seat.skip_to(next),
             Fetched::Waiting(reason) => self.ctx.report.running(Some(reason)),
             Fetched::Back => self.ctx.report.running(None),

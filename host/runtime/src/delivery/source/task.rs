@@ -355,9 +355,7 @@ impl<'a> Job<'a> {
         if confirmed > 0 {
             self.confirmed = Instant::now();
         }
-        for ticket in landed.confirmed {
-            self.tracker.confirm(ticket);
-        }
+        self.tracker.confirm_all(&landed.confirmed);
         let open = self.tracker.open();
         self.ctx.metrics.gave(confirmed, landed.bytes, open);
         let Some((ticket, source)) = landed.refused else {

@@ -131,14 +131,26 @@ impl Tracker {
 
     /// Notes that the broker has a record.
     pub(crate) fn confirm(&mut self, ticket: Ticket) {
-        if !self.mark(ticket) {
-            return;
+        self.confirm_all(&[ticket]);
+    }
+
+    /// Notes that the broker has these records.
+    pub(crate) fn confirm_all(&mut self, tickets: &[Ticket]) {
+        // a send is nearly always of one partition and of one batch or two
+        let together = |one: &Ticket, next: &Ticket| {
+            (one.partition, one.batch) == (next.partition, next.batch)
+        };
+        for run in tickets.chunk_by(together) {
+            let Some(number) = run.first().map(|ticket| ticket.batch) else {
+                continue;
+            };
+            let marked = self.mark(run);
+            self.open = self.open.saturating_sub(marked);
+            if let Some(batch) = self.batches.get_mut(&number) {
+                batch.open = batch.open.saturating_sub(marked);
+            }
+            self.settle(number);
         }
-        self.open = self.open.saturating_sub(1);
-        if let Some(batch) = self.batches.get_mut(&ticket.batch) {
-            batch.open = batch.open.saturating_sub(1);
-        }
-        self.settle(ticket.batch);
     }
 
     /// Records entered and not confirmed.
@@ -235,21 +247,24 @@ impl Tracker {
         partition.first + partition.slots.len() as u64 - 1
     }
 
-    /// Confirms a slot and moves its partition on; false when it was confirmed before.
-    fn mark(&mut self, ticket: Ticket) -> bool {
-        let Some(partition) = self.at(ticket.partition) else {
-            return false;
+    /// Confirms slots of one partition and moves it on; how many were not confirmed before.
+    fn mark(&mut self, run: &[Ticket]) -> usize {
+        let Some(index) = run.first().map(|ticket| ticket.partition) else {
+            return 0;
         };
-        let Some(place) = ticket.sequence.checked_sub(partition.first) else {
-            return false;
+        let Some(partition) = self.at(index) else {
+            return 0;
         };
-        let slot = usize::try_from(place)
-            .ok()
-            .and_then(|place| partition.slots.get_mut(place));
-        let Some(slot) = slot.filter(|slot| !slot.confirmed) else {
-            return false;
-        };
-        slot.confirmed = true;
+        let mut marked = 0;
+        for ticket in run {
+            let place = ticket.sequence.checked_sub(partition.first);
+            let place = place.and_then(|place| usize::try_from(place).ok());
+            let slot = place.and_then(|place| partition.slots.get_mut(place));
+            if let Some(slot) = slot.filter(|slot| !slot.confirmed) {
+                slot.confirmed = true;
+                marked += 1;
+            }
+        }
         let mut moved = false;
         while partition.slots.front().is_some_and(|slot| slot.confirmed) {
             if let Some(slot) = partition.slots.pop_front() {
@@ -261,11 +276,11 @@ impl Tracker {
             }
         }
         if moved {
-            self.touched.insert(ticket.partition);
-        } else {
-            self.leave(ticket.partition);
+            self.touched.insert(index);
+        } else if marked > 0 {
+            self.leave(index);
         }
-        true
+        marked
     }
 
     /// Confirms a finished batch's own points. Batches finish in any order; partitions keep theirs.
@@ -279,7 +294,7 @@ impl Tracker {
         }
         if let Some(batch) = self.batches.remove(&batch) {
             for ticket in batch.after {
-                self.mark(ticket);
+                self.mark(&[ticket]);
             }
         }
     }

@@ -2,6 +2,9 @@
 //! hundred for all plugins together, so they are counted apart from other handles. Counted is what is
 //! really open: a stream keeps its file open when the guest has long let go of the descriptor, and one of
 //! a directory's entries is an open file of its own.
+//!
+//! Which files a guest may open is decided elsewhere. What it reads, writes and asks of them goes the
+//! original's way, but for what would wait in line on other threads without need.
 
 use std::any::Any;
 use std::sync::{Arc, Weak};
@@ -18,6 +21,10 @@ use crate::meter::Meter;
 use crate::state::State;
 
 mod listing;
+mod look;
+mod reading;
+mod streams;
+mod writing;
 
 /// What keeps a file open.
 type Open = dyn Any + Send + Sync;
@@ -83,11 +90,12 @@ impl Drop for OpenFiles {
     }
 }
 
-/// Puts functions that count in the place of those that open files and read directories.
+/// Puts functions of ours in the place of those that open, read, write and look at files, and read
+/// directories.
 ///
 /// # Errors
 /// None in practice: the names do not depend on input.
-pub(crate) fn count(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     type Params = (
         Resource<Descriptor>,
         PathFlags,
@@ -108,7 +116,9 @@ pub(crate) fn count(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 })
             },
         )?;
-        listing::link(&mut types)
+        listing::link(&mut types)?;
+        look::link(&mut types)?;
+        streams::link(&mut types)
     });
     linker.allow_shadowing(false);
     return replaced;

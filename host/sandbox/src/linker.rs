@@ -104,7 +104,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
     egress::link(l)?;
-    files::count(&mut linker)?;
+    files::link(&mut linker)?;
     Ok(linker)
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,7 @@ use connect_record::Queue;
 use connect_store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 /// Bytes of one read, as of the file connectors.
 const READ: usize = 256 * 1024;
@@ -65,12 +66,17 @@ async fn follow(broker: Arc<dyn Broker>, queue: Queue, store: Store, path: PathB
     committing.await?
 }
 
+/// Between the beginnings of two commits, as the worker's.
+const COMMIT_EVERY: Duration = Duration::from_millis(10);
+
 /// One commit at a time, each with the newest position.
 async fn commit(store: Store, name: String, mut positions: watch::Receiver<u64>) -> Result<()> {
     while positions.changed().await.is_ok() {
         let end = *positions.borrow_and_update();
         let point = (name.clone(), Bytes::from(end.to_string()));
+        let due = Instant::now() + COMMIT_EVERY;
         store.commit_positions(CONNECTOR, &[point], &[]).await?;
+        sleep_until(due).await;
     }
     Ok(())
 }

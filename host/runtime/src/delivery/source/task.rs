@@ -30,6 +30,10 @@ const SILENCE: Duration = Duration::from_millis(1_500);
 /// core busy.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
+/// Between the beginnings of two commits of a task that has always more to commit: each costs a write
+/// to the disk and a call of the plugin, whatever it covers. A kill repeats what was confirmed meanwhile.
+const COMMIT_EVERY: Duration = Duration::from_millis(10);
+
 /// Runs a source task until it is stopped or fails.
 pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), TaskError> {
     let Some(mut guest) = open(&ctx, make(&ctx), Some(&mut orders)).await? else {
@@ -103,6 +107,8 @@ struct Job<'a> {
     acknowledge: BTreeMap<String, Bytes>,
     poll: Option<BoxFuture<'static, Answer<Polled>>>,
     commit: Option<BoxFuture<'static, Result<Vec<ResumePoint>, StoreError>>>,
+    /// Not before this moment, unless the task is about to end or to be exchanged.
+    commit_due: Instant,
     acknowledging: Option<BoxFuture<'static, Told>>,
     /// Not before this moment, since the plugin asked for a pause.
     acknowledge_due: Instant,
@@ -158,6 +164,7 @@ impl<'a> Job<'a> {
             acknowledge: BTreeMap::new(),
             poll: None,
             commit: None,
+            commit_due: now,
             acknowledging: None,
             acknowledge_due: now,
             next_poll: now,
@@ -175,14 +182,15 @@ impl<'a> Job<'a> {
         loop {
             self.begin_poll();
             self.hands.lanes.launch();
-            self.begin_commit();
+            let leaving = self.exchange.is_some();
+            self.begin_commit(leaving);
             if self.settled()
                 && let Some(exchange) = self.exchange.take()
             {
                 return Ok(End::Exchange(exchange));
             }
-            let leaving = self.exchange.is_some();
             let idle = self.poll.is_none() && self.has_room() && !leaving;
+            let uncommitted = self.commit.is_none() && self.tracker.has_progress();
             let event = tokio::select! {
                 biased;
                 () = self.ctx.stop.cancelled() => Event::Stop,
@@ -192,6 +200,7 @@ impl<'a> Job<'a> {
                 told = ready(&mut self.acknowledging) => Event::Acknowledged(told),
                 polled = ready(&mut self.poll) => Event::Polled(polled),
                 () = tokio::time::sleep_until(self.next_poll), if idle => Event::Time,
+                () = tokio::time::sleep_until(self.commit_due), if uncommitted => Event::Time,
             };
             match event {
                 Event::Stop => return Ok(End::Stop),
@@ -227,7 +236,7 @@ impl<'a> Job<'a> {
         let mut ended = Ok(());
         loop {
             self.hands.lanes.launch();
-            self.begin_commit();
+            self.begin_commit(true);
             if !self.hands.lanes.flying() && self.commit.is_none() && self.acknowledging.is_none() {
                 return ended;
             }
@@ -279,10 +288,11 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn begin_commit(&mut self) {
-        if self.commit.is_none() {
+    fn begin_commit(&mut self, at_once: bool) {
+        if self.commit.is_none() && (at_once || Instant::now() >= self.commit_due) {
             let progress = self.tracker.take();
             if !progress.is_empty() {
+                self.commit_due = Instant::now() + COMMIT_EVERY;
                 failpoint::pass(Point::ConfirmCommit);
                 let store = self.ctx.store.clone();
                 let connector = self.ctx.spec.name.clone();
@@ -434,7 +444,7 @@ impl<'a> Job<'a> {
                 }));
                 loop {
                     self.hands.lanes.launch();
-                    self.begin_commit();
+                    self.begin_commit(false);
                     let event = tokio::select! {
                         found = ready(&mut asked) => break found,
                         () = self.ctx.stop.cancelled() => return Ok(false),

@@ -158,6 +158,11 @@ impl Tracker {
         self.open
     }
 
+    /// Whether there may be anything to take.
+    pub(crate) fn has_progress(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// Takes what may be made durable since the last call.
     pub(crate) fn take(&mut self) -> Progress {
         let mut progress = Progress::default();

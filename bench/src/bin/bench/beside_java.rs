@@ -1,11 +1,12 @@
 //! P3: one file, one topic of one queue, beside RocketMQ Connect in Java on the same Java broker. Without
 //! a folder of its source, the worker's own figures alone.
 
-use std::io::Read;
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use connect_bench::Chapter;
+use connect_tests::wait;
 
 use crate::Arguments;
 use crate::beside::{self, Goals, Peer, Started};
@@ -182,19 +183,29 @@ impl Other {
         };
         let (first, most) = beside::arrives("everything is in Java Connect's file", whole, size)?;
         let usage = self.java.usage()?;
-        let mut written = Vec::new();
-        std::fs::File::open(out)?
-            .take(whole)
-            .read_to_end(&mut written)?;
-        ensure!(
-            written == std::fs::read(like)?,
-            "what Java Connect wrote differs"
-        );
+        // It does not keep the order, so a short line may be there before the last of the others.
+        let wanted = contents(like)?;
+        wait::until_true("Java Connect's file holds all lines", PATIENCE, || {
+            Ok(contents(out)? == wanted)
+        })?;
         let record = whole as f64 / records as f64;
         let at = |(size, since): (f64, f64)| (size / record, since);
         let cpu = usage.cpu.saturating_sub(before);
         Ok(Run::of(records, at(first), at(most), cpu, usage.resident))
     }
+}
+
+/// A file's lines in any order: how many, and a sum of their hashes. Those that only followed do not count.
+fn contents(file: &Path) -> Result<(u64, u64)> {
+    let text = std::fs::read(file).context("cannot read lines")?;
+    let nudge = format!("{NUDGE}\n").into_bytes();
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| *line != nudge);
+    Ok(lines.fold((0, 0), |(count, sum): (u64, u64), line| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(line);
+        (count + 1, sum.wrapping_add(hasher.finish()))
+    }))
 }
 
 impl Peer for Other {

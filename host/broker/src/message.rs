@@ -202,6 +202,12 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    /// Bytes of body and properties.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.properties.bytes()
+    }
+
     /// The value of a property.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&str> {

@@ -78,6 +78,12 @@ impl Properties {
         Self { text, entries }
     }
 
+    /// Bytes of them on the wire.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The value of a property.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

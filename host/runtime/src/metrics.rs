@@ -2,6 +2,7 @@
 //! most, read by whoever asks; never waits, and decides nothing about the task.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use connect_sandbox::{Access, Limit, Limits, Meter, Plugin, Role, TaskScope, Usage};
 
@@ -156,6 +157,14 @@ impl TaskMetrics {
                 side.meter.breach(Limit::InFlightRecords);
             }
             Room { full, changed }
+        })
+    }
+
+    /// Time in which its plugins were held back because they were over their share of a core.
+    pub(crate) fn held(&self) -> Duration {
+        self.with(|figures| {
+            let sides = figures.sides.iter();
+            sides.map(|side| side.meter.read().held).sum()
         })
     }
 

@@ -34,7 +34,7 @@ pub struct Limits {
     pub call_cpu: Duration,
     /// Percent of one core that a guest may take from others, on average over a second. Over it, and
     /// once a call has computed for 2 ms without waiting for anything, it has what others leave, and
-    /// no less than its share. Default 50; 100 never holds one back.
+    /// no less than its share; from 100 ms on a tenth of its share for certain. Default 50; 100 never holds one back.
     pub cpu_share: u32,
     /// Time one call may take, waiting included. Default 60 s.
     pub call_wall: Duration,

@@ -2,8 +2,8 @@
 //! with every turn, for all instances of a task together, so that nobody has more by ending again and
 //! again. Over its share, and for the rest of a call that computes for long, it goes on in the idle
 //! lane (see `lanes`), where it has all that others leave; and when that is less than its share, on
-//! ordinary threads again until it has caught up. Must never keep a guest from its share, nor count
-//! waiting as the guest's own time.
+//! ordinary threads again until it has caught up. A call that goes on computing is sure of a part of its
+//! share only. Must never keep a guest from that, nor count waiting as the guest's own time.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -280,7 +280,8 @@ impl Credit {
         self.behind = self
             .behind
             .saturating_add(missing)
-            .clamp(-self.most, self.most);
+            // what it had beyond its share counts for as long as before, however slowly debt grows
+            .clamp(-self.most / i64::from(part.max(1)), self.most);
         self.wanted = self.wanted.saturating_sub(nanos(took)).max(-self.most);
         self.wanted <= 0
     }

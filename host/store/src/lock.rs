@@ -15,7 +15,7 @@ const LOCK_FILE: &str = "store.lock";
 /// Held as long as the store is open.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -49,7 +49,17 @@ impl DirectoryLock {
         if let Err(error) = note {
             tracing::debug!(path = %path.display(), %error, "cannot note the process in the lock file");
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for DirectoryLock {
+    /// Closing alone would not do: a child process that is just starting has the file open as well,
+    /// until it runs its program.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "cannot release the store's lock before the file is closed");
+        }
     }
 }
 
@@ -62,5 +72,21 @@ fn holder(file: &mut File) -> String {
             .map(|process| format!(" by process {process}"))
             .unwrap_or_default(),
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DirectoryLock;
+
+    #[test]
+    fn is_released_though_a_starting_child_has_the_file_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = DirectoryLock::take(directory.path()).unwrap();
+        let child = lock.file.try_clone().unwrap();
+        assert!(DirectoryLock::take(directory.path()).is_err());
+        drop(lock);
+        DirectoryLock::take(directory.path()).unwrap();
+        drop(child);
     }
 }

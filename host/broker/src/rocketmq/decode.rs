@@ -5,12 +5,12 @@
 //! The frame is read here and not by the client library, which fills a map of new strings for each
 //! message. It judges this one in the tests.
 
+use super::body::Bodies;
 use crate::message::Incoming;
 use crate::properties::Properties;
 use bytes::{Buf, Bytes};
 use rocketmq_model::common::message::MessageConst;
 use rocketmq_model::common::sys_flag::message_sys_flag::MessageSysFlag;
-use rocketmq_protocol::common::compression::compressor_factory::CompressorFactory;
 use rocketmq_protocol::protocol::body::message_codec::{MESSAGE_MAGIC_CODE, MESSAGE_MAGIC_CODE_V2};
 
 /// Finds all messages of a pull's answer.
@@ -33,9 +33,11 @@ pub(super) fn frames(mut bytes: Bytes) -> Result<Vec<Frame>, String> {
 /// # Errors
 /// Says which message, by its offset, cannot be read and why.
 pub(super) fn messages(frames: Vec<Frame>) -> Result<Vec<Incoming>, String> {
+    let mut bodies = Bodies::of_a_pull();
     let read = |frame: Frame| {
         let offset = frame.queue_offset;
-        message(frame).map_err(|reason| format!("message at offset {offset}: {reason}"))
+        message(frame, &mut bodies)
+            .map_err(|reason| format!("message at offset {offset}: {reason}"))
     };
     frames.into_iter().map(read).collect()
 }
@@ -95,6 +97,10 @@ fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
     skip(&mut rest, topic)?;
     let length = rest.try_get_u16().map_err(|_| SHORT)?.into();
     let properties = take(&mut rest, length)?;
+    // Whatever is left would be passed over, and might be another message.
+    if !rest.is_empty() {
+        return Err("it is longer than its parts");
+    }
     Ok(Frame {
         queue_offset,
         commit_log_offset,
@@ -112,9 +118,9 @@ impl Frame {
         self.queue_offset
     }
 
-    /// Of the body, as it is stored.
+    /// Of the body, as it is stored, and of the properties.
     pub(super) fn bytes(&self) -> usize {
-        self.body.len()
+        self.body.len() + self.properties.len()
     }
 
     /// One at an offset, and nothing else.
@@ -140,7 +146,7 @@ fn take(rest: &mut Bytes, count: usize) -> Result<Bytes, &'static str> {
     Ok(rest.split_to(count))
 }
 
-fn message(frame: Frame) -> Result<Incoming, String> {
+fn message(frame: Frame, bodies: &mut Bodies) -> Result<Incoming, String> {
     let properties = Properties::from_wire(&frame.properties);
     let id = properties.get(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX);
     let broker_id = match id {
@@ -152,21 +158,9 @@ fn message(frame: Frame) -> Result<Incoming, String> {
         broker_id,
         born_timestamp: u64::try_from(frame.born_timestamp).unwrap_or(0),
         store_timestamp: u64::try_from(frame.store_timestamp).unwrap_or(0),
-        body: body(frame.body, frame.flags)?,
+        body: bodies.whole(frame.body, frame.flags)?,
         properties,
     })
-}
-
-/// Other producers compress large bodies; readers always see them whole.
-fn body(stored: Bytes, flags: i32) -> Result<Bytes, String> {
-    if !MessageSysFlag::check(flags, MessageSysFlag::COMPRESSED_FLAG) || stored.is_empty() {
-        return Ok(stored);
-    }
-    let kind = MessageSysFlag::try_get_compression_type(flags)
-        .map_err(|error| format!("its compression is unknown: {error}"))?;
-    CompressorFactory::get_compressor(kind)
-        .decompress(&stored)
-        .map_err(|error| format!("its body cannot be decompressed: {error}"))
 }
 
 /// The id by which the broker finds the message: its address and the place in its log.
@@ -178,9 +172,10 @@ fn broker_message_id(frame: &Frame) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompressorFactory, Incoming, MESSAGE_MAGIC_CODE, MessageSysFlag, frames};
+    use super::{Incoming, MESSAGE_MAGIC_CODE, MessageSysFlag, frames};
     use bytes::{BufMut, Bytes, BytesMut};
     use proptest::prelude::*;
+    use rocketmq_protocol::common::compression::compressor_factory::CompressorFactory;
     use rocketmq_protocol::protocol::body::message_codec::decode_message_frame;
 
     fn messages(bytes: Bytes) -> Result<Vec<Incoming>, String> {
@@ -256,6 +251,19 @@ mod tests {
         for cut in (0..whole.len()).filter(|cut| *cut != 0 && *cut != one) {
             assert!(messages(whole.slice(..cut)).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_size_that_takes_in_the_next_message_is_an_error() {
+        let one = frame(b"one", 0, "");
+        let mut bytes = one.repeat(3);
+        let both = u32::try_from(2 * one.len()).unwrap().to_be_bytes();
+        bytes[..4].copy_from_slice(&both);
+        let error = messages(bytes.into()).unwrap_err();
+        assert!(
+            error.contains("message 0") && error.contains("longer"),
+            "{error}"
+        );
     }
 
     /// What the library makes of the same bytes; none where it refuses them.

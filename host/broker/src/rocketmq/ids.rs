@@ -31,7 +31,7 @@ impl Ids {
         Self { begin }
     }
 
-    /// An id that nobody else has: 65 536 of one millisecond differ.
+    /// An id that no other message from here has: 65 536 of one millisecond differ.
     pub(super) fn next(&self) -> Id {
         let mut id = Id {
             text: [0; LONGEST],

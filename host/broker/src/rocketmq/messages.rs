@@ -20,7 +20,7 @@ impl Messages {
         Self { queue, frames }
     }
 
-    /// Bytes of all bodies, as they are stored.
+    /// Bytes of all bodies, as they are stored, and of their properties.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.frames.iter().map(Frame::bytes).sum()

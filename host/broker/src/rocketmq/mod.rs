@@ -12,6 +12,7 @@
 //! - [`errors`]: what a response code means
 
 mod admin;
+mod body;
 mod clients;
 mod decode;
 mod encode;

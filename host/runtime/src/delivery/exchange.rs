@@ -4,6 +4,7 @@
 //! where it stopped; broker connections and what was read ahead stay. It never decides whether the
 //! new one is any good: that is the supervisor's business.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,25 +191,43 @@ impl TaskContext {
         open: impl Future<Output = Result<T, TaskError>>,
     ) -> Result<T, TaskError> {
         let limit = self.tuning.drain;
-        match tokio::time::timeout(limit, open).await {
-            Ok(opened) => opened,
-            Err(_) => Err(TaskError::Slow {
+        self.within(limit, open).await.unwrap_or_else(|| {
+            Err(TaskError::Slow {
                 place: self.who(),
                 limit,
-            }),
+            })
+        })
+    }
+
+    /// What comes of `work`; none when it takes longer than `limit`, not counting the time in which the
+    /// plugin was held back: that says nothing of the plugin.
+    async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let held_before = self.metrics.held();
+        let end = Instant::now() + limit;
+        let mut until = end;
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout_at(until, work.as_mut()).await {
+                return Some(done);
+            }
+            let later = end + self.metrics.held().saturating_sub(held_before);
+            if later <= until {
+                return None;
+            }
+            until = later;
         }
     }
 
     /// Lets an instance close, for as long as a drain may take. A close that fails loses nothing: what
     /// was confirmed is committed by now, or on its way.
     pub(crate) async fn closes(&self, closing: impl Future<Output = Answer<()>>) {
-        match tokio::time::timeout(self.tuning.drain, closing).await {
-            Ok(Ok(())) => {}
-            Ok(Err(failed)) => {
+        match self.within(self.tuning.drain, closing).await {
+            Some(Ok(())) => {}
+            Some(Err(failed)) => {
                 let error = failed.at(self.who());
                 tracing::warn!(connector = %self.spec.name, task = self.task, error = %story(&error), "close failed");
             }
-            Err(_) => {
+            None => {
                 tracing::warn!(connector = %self.spec.name, task = self.task, "close did not end in time")
             }
         }

@@ -64,7 +64,9 @@ pub(crate) fn append_message(
     let timestamp = property(TIMESTAMP)
         .and_then(|text| text.parse().ok())
         .unwrap_or(message.born_timestamp);
+    let binary = binary_headers(message)?;
 
+    // From here on nothing but its size may be wrong: a batch keeps the names of what is not finished.
     let mut record = batch
         .add()
         .topic(&queue.topic)
@@ -83,7 +85,7 @@ pub(crate) fn append_message(
     if let Some(schema) = &value.schema {
         record = record.value_schema(schema.document());
     }
-    with_headers(record, message)?
+    with_headers(record, message, &binary)
         .finish()
         .map_err(|error| MappingError::TooLarge(error.to_string()))
 }
@@ -108,25 +110,32 @@ fn decode64(property: &'static str, text: &str) -> Result<Bytes, MappingError> {
         })
 }
 
+/// The headers whose values are base64 in the message, by name.
+fn binary_headers(message: &Incoming) -> Result<Vec<(&str, Bytes)>, MappingError> {
+    let list = message.properties.get(BINARY_HEADERS);
+    let names = list.into_iter().flat_map(|list| list.split(SEPARATOR));
+    let decoded = names.filter_map(|name| {
+        let value = message.properties.get(&format!("{HEADER_PREFIX}{name}"))?;
+        Some(decode64(BINARY_HEADERS, value).map(|bytes| (name, bytes)))
+    });
+    decoded.collect()
+}
+
 /// Adds the properties that are headers to a record.
 fn with_headers<'a>(
     mut record: RecordBuilder<'a>,
     message: &Incoming,
-) -> Result<RecordBuilder<'a>, MappingError> {
-    let property = |name: &str| message.properties.get(name);
-    let (empty, binary) = (property(EMPTY_HEADERS), property(BINARY_HEADERS));
-    let listed = |list: Option<&str>, name: &str| {
-        list.is_some_and(|list| list.split(SEPARATOR).any(|known| known == name))
-    };
+    binary: &[(&str, Bytes)],
+) -> RecordBuilder<'a> {
+    let empty = message.properties.get(EMPTY_HEADERS);
     for (property, value) in message.properties.iter() {
         if OWN.contains(&property) {
             continue;
         }
         record = if let Some(name) = property.strip_prefix(HEADER_PREFIX) {
-            if listed(binary, name) {
-                record.header(name, &decode64(BINARY_HEADERS, value)?)
-            } else {
-                record.header(name, value.as_bytes())
+            match binary.iter().find(|(known, _)| *known == name) {
+                Some((_, bytes)) => record.header(name, bytes),
+                None => record.header(name, value.as_bytes()),
             }
         } else {
             let system = SYSTEM.iter().find(|(known, _)| *known == property);
@@ -137,5 +146,5 @@ fn with_headers<'a>(
     for name in empty.into_iter().flat_map(|list| list.split(SEPARATOR)) {
         record = record.header(name, b"");
     }
-    Ok(record.header(MESSAGE_ID, message.message_id().as_bytes()))
+    record.header(MESSAGE_ID, message.message_id().as_bytes())
 }

@@ -166,6 +166,35 @@ fn too_much_in_the_properties_is_an_error_that_says_so() {
     ));
 }
 
+#[test]
+fn a_message_that_cannot_be_read_leaves_nothing_in_the_batch() {
+    let queue = Queue::new("t", "b", 3);
+    let mut builder = Builder::new();
+    let mut append = |properties: Vec<(String, String)>| {
+        let message = Incoming {
+            queue_offset: 7,
+            broker_id: "id".into(),
+            born_timestamp: 99,
+            store_timestamp: 100,
+            body: Bytes::from_static(b"body"),
+            properties: properties.into_iter().collect(),
+        };
+        append_message(&mut builder, &queue, "p", &message, &*text(), &*text())
+    };
+    // more names than a batch has places for
+    for bad in 0..20 {
+        let names = (0..5_000).map(|number| (format!("{bad}-{number}"), "x".to_owned()));
+        let mut properties: Vec<_> = names.collect();
+        properties.push(("connect.base64-headers".into(), "binary".into()));
+        properties.push(("connect-ext-binary".into(), "no base64!".into()));
+        let error = append(properties).unwrap_err();
+        assert!(matches!(error, super::MappingError::Property { .. }));
+    }
+    append(vec![("good".into(), "yes".into())]).unwrap();
+    let parts = builder.finish();
+    assert_eq!((View::new(&parts).len(), parts.names.len()), (1, 2));
+}
+
 proptest! {
     #[test]
     fn any_record_comes_back(

@@ -37,7 +37,9 @@ impl Job<'_> {
         let (mut asked, mut late) = (None, Vec::new());
         if ask {
             let Some(flushed) = self.ask_flush().await? else {
-                return Ok(());
+                // what was flushed before is on its way to the store all the same, and whoever goes on
+                // from here must know
+                return self.finish_commit().await;
             };
             self.unflushed = 0;
             self.confirmed = Instant::now();
@@ -139,7 +141,11 @@ impl Job<'_> {
                         return Ok(None);
                     }
                 }
-                Err(failed) => return Err(self.flush_failed(failed)),
+                Err(failed) => {
+                    // so that it names what this flush was about
+                    self.finish_commit().await?;
+                    return Err(self.flush_failed(failed));
+                }
             }
         }
     }

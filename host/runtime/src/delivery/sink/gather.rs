@@ -75,8 +75,11 @@ pub(crate) fn gather(
                 values,
             ) {
                 Ok(()) => origins.push((index, message.queue_offset)),
-                // it may fit into the next batch, which begins with it
-                Err(MappingError::TooLarge(_)) if !origins.is_empty() => {
+                // It may fit into the next batch, which begins with it. Bad ones before it have left
+                // names in this one as well.
+                Err(MappingError::TooLarge(_))
+                    if !origins.is_empty() || count > 0 || !counts.is_empty() =>
+                {
                     push(&mut counts, index, count);
                     break 'seats;
                 }

@@ -11,7 +11,7 @@ use super::reader::{Note, Reader, Source};
 use super::seat::Seat;
 use crate::delivery::TaskContext;
 
-/// Notes of readers that may wait; each reader is at most two pulls ahead anyway.
+/// Notes of readers that may wait; each reader is a few pulls ahead at most anyway.
 const NOTES: usize = 16;
 
 /// The queues of one sink task.

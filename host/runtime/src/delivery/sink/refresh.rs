@@ -46,7 +46,8 @@ impl Job<'_> {
             return Ok(());
         }
         self.flush().await?;
-        if self.ctx.stop.is_cancelled() {
+        // an exchange asks the broker anew, and so does whoever runs after a stop
+        if self.ctx.stop.is_cancelled() || self.exchange.is_some() {
             return Ok(());
         }
         if !gone.is_empty() {

@@ -58,7 +58,7 @@ impl Seat {
 
     /// Takes up what a reader brought. Nothing that follows messages that cannot be read is taken up.
     pub(crate) fn bring(&mut self, messages: Messages, next: u64) {
-        let bytes = messages.bytes();
+        let stored = messages.bytes();
         let messages = match messages.read() {
             Ok(messages) => messages,
             Err(error) => {
@@ -67,6 +67,11 @@ impl Seat {
                 return;
             }
         };
+        // bodies that came compressed are larger now
+        let bytes = messages.iter().map(Incoming::bytes).sum();
+        if let Some(reader) = &self.reader {
+            reader.grew(stored, bytes);
+        }
         self.waiting.extend(messages);
         self.pulls.push_back((next, bytes));
         self.skip_to(next);

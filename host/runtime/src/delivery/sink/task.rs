@@ -139,7 +139,7 @@ pub(super) struct Job<'a> {
     /// Runs from an exchange to the first record after it.
     stopwatch: Option<Stopwatch>,
     /// An exchange that was ordered, and how long it waits for a plugin that puts off its work.
-    exchange: Option<(Exchange, Instant)>,
+    pub(super) exchange: Option<(Exchange, Instant)>,
     /// The instance that is made while what was put is flushed.
     fresh: Option<Making>,
 }

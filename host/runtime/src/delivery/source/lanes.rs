@@ -48,6 +48,7 @@ struct Load {
 
 /// How a flight ended.
 pub(crate) struct Landed {
+    pub(crate) queue: Queue,
     pub(crate) confirmed: Vec<Ticket>,
     /// Bytes of the messages that are not waiting any more.
     pub(crate) bytes: usize,
@@ -56,7 +57,6 @@ pub(crate) struct Landed {
 }
 
 struct Flight {
-    queue: Queue,
     landed: Landed,
     /// What was neither confirmed nor refused, in order.
     left: Vec<Parcel>,
@@ -194,7 +194,7 @@ impl Lanes {
     fn land(&mut self, flight: Flight) {
         let landed = flight.landed;
         self.bytes = self.bytes.saturating_sub(landed.bytes);
-        if let Some(lane) = self.lanes.get_mut(&flight.queue) {
+        if let Some(lane) = self.lanes.get_mut(&landed.queue) {
             lane.flying = false;
             lane.held |= landed.refused.is_some()
                 || (self.give_up.is_cancelled() && !flight.left.is_empty());
@@ -205,9 +205,9 @@ impl Lanes {
         self.landed.push_back(landed);
     }
 
-    /// Lets all queues go on after a refused message was dealt with.
-    pub(crate) fn release(&mut self) {
-        for lane in self.lanes.values_mut() {
+    /// Lets a queue go on after its refused message was dealt with.
+    pub(crate) fn release(&mut self, queue: &Queue) {
+        if let Some(lane) = self.lanes.get_mut(queue) {
             lane.held = false;
         }
     }
@@ -292,7 +292,8 @@ impl Courier {
                         Ok(()) => confirmed += 1,
                         Err(error) if error.retriable() => break,
                         Err(error) => {
-                            refused = Some((error, true));
+                            let permanent = error.permanent();
+                            refused = Some((error, permanent));
                             break;
                         }
                     }
@@ -307,12 +308,12 @@ impl Courier {
         });
         let taken = load.labels.iter().take(gone);
         let landed = Landed {
+            queue,
             confirmed: taken.clone().take(confirmed).map(|label| label.0).collect(),
             bytes: taken.map(|label| label.1).sum(),
             refused,
         };
         Flight {
-            queue,
             landed,
             left: load.parcels(gone),
         }

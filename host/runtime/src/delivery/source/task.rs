@@ -375,7 +375,7 @@ impl<'a> Job<'a> {
         if self.ctx.spec.skip_bad_records && source.permanent() {
             tracing::warn!(connector = %self.ctx.spec.name, task = self.ctx.task, %place, error = %source, "a record the broker refuses is skipped");
             self.tracker.confirm(ticket);
-            self.hands.lanes.release();
+            self.hands.lanes.release(&landed.queue);
             return Ok(());
         }
         Err(TaskError::Broker {
@@ -444,7 +444,7 @@ impl<'a> Job<'a> {
                 }));
                 loop {
                     self.hands.lanes.launch();
-                    self.begin_commit(false);
+                    self.begin_commit(true);
                     let event = tokio::select! {
                         found = ready(&mut asked) => break found,
                         () = self.ctx.stop.cancelled() => return Ok(false),

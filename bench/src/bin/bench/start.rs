@@ -1,18 +1,20 @@
 //! P6: how soon a worker is ready, what it holds when it has nothing to do, and what a new plugin costs.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use connect_bench::{Chapter, Goal, Series};
 use connect_tests::worker::Setup;
-use connect_tests::{editions, locate};
+use connect_tests::{editions, locate, wait};
 
 use crate::Arguments;
 use crate::stage::{Broker, Kind, PATIENCE};
 
 /// Plugins that were compiled before.
 const PLUGINS: u32 = 100;
+/// What a worker held while it started is given back by then.
+const SETTLED: Duration = Duration::from_secs(15);
 
 pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
     let mut chapter = Chapter::new("P6", "Start");
@@ -33,14 +35,18 @@ pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
     let few = Setup::new(&folder.join("few"), &broker.namesrv())?;
     few.start()?.terminate(PATIENCE)?;
     let mut samples: [Vec<f64>; 4] = Default::default();
-    for _ in 0..arguments.rounds(10) {
+    let rounds = arguments.rounds(10);
+    for round in 1..=rounds {
         let [many, many_memory, shipped, shipped_memory] = &mut samples;
         for (setup, times, memory) in [(&setup, many, many_memory), (&few, shipped, shipped_memory)]
         {
             let begun = Instant::now();
             let worker = setup.start()?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
-            memory.push(worker.usage()?.resident as f64 / 1024.0 / 1024.0);
+            if round == rounds {
+                wait::throughout(SETTLED, || Ok(()))?;
+                memory.push(worker.usage()?.resident as f64 / 1024.0 / 1024.0);
+            }
             worker.terminate(PATIENCE)?;
         }
     }

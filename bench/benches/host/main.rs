@@ -1,21 +1,30 @@
-//! What the worker's own steps cost a record: converters, beside serde_json reading and writing the same
-//! text. Must go through the public interface that the worker uses.
+//! What the worker's own steps cost a record: converters, the way from a record to a message and back, the
+//! tracker of positions, chains of transforms. Must go through the interfaces that the worker uses.
 
-use std::collections::BTreeMap;
-use std::hint::black_box;
+#[expect(dead_code, reason = "chains are of transforms alone")]
+#[path = "../boundary/guests.rs"]
+mod guests;
+
+mod converters;
+mod mapping;
+mod tracker;
+mod transforms;
+
 use std::io::{Write, stdout};
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
+use anyhow::{Context, Result};
 use connect_bench::{Case, Chapter, Effort, Series, run};
-use connect_convert::{Converter, Decoded, converter};
-use connect_record::Schema;
 
-/// A row of a table: a number, a name, a price, a flag, a list.
-const PAYLOAD: &str = r#"{"id":4711,"name":"Grace Brewster Murray Hopper","price":12.5,"sold":true,"tags":["blue","large","north"]}"#;
-const SCHEMA: &str = r#"{"type":"struct","optional":false,"fields":[{"type":"int64","optional":false,"field":"id"},{"type":"string","optional":false,"field":"name"},{"type":"double","optional":false,"field":"price"},{"type":"boolean","optional":false,"field":"sold"},{"type":"array","items":{"type":"string","optional":false},"optional":false,"field":"tags"}]}"#;
+/// Something that is measured.
+pub(crate) struct Step<'a> {
+    pub(crate) name: &'static str,
+    /// The name of what it is compared with.
+    pub(crate) baseline: Option<&'static str>,
+    /// Records of one run; a figure is of one of them.
+    pub(crate) records: usize,
+    pub(crate) case: Case<'a>,
+}
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,113 +32,29 @@ fn main() -> Result<()> {
         rounds: 25,
         sample: Duration::from_millis(5),
     };
-    let text = Bytes::from("x".repeat(256));
-    let json = Bytes::from(PAYLOAD);
-    let envelope = Bytes::from(format!(r#"{{"schema":{SCHEMA},"payload":{PAYLOAD}}}"#));
-    let string = named("string", &[])?;
-    let bytes = named("bytes", &[])?;
-    let plain = named("json", &[("schemas.enable", "false")])?;
-    let full = named("json", &[("schemas.enable", "true")])?;
-    let row = full.decode(Some(&envelope))?;
-    ensure!(row.schema.is_some(), "the envelope has a schema");
-    let loose = plain.decode(Some(&json))?;
-    let string_schema = Some(Schema::string());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let guests = runtime.block_on(guests::Guests::load())?;
 
-    let mut names = Vec::new();
+    let mut steps = converters::steps()?;
+    steps.extend(mapping::steps()?);
+    steps.extend(tracker::steps());
+    steps.extend(transforms::steps(&runtime, &guests)?);
+    let mut about = Vec::new();
     let mut cases = Vec::new();
-    let mut add = |name: &'static str, baseline: Option<&'static str>, case: Case<'static>| {
-        names.push((name, baseline));
-        cases.push(case);
-    };
-    let value = serde_json::from_slice::<serde_json::Value>(&json)?;
-    add("serde_json reads the payload", None, {
-        let json = json.clone();
-        Case::new(move || {
-            drop(black_box(serde_json::from_slice::<serde_json::Value>(
-                &json,
-            )))
-        })
-    });
-    add("serde_json writes the payload", None, {
-        Case::new(move || drop(black_box(serde_json::to_vec(&value))))
-    });
-    let whole = serde_json::from_slice::<serde_json::Value>(&envelope)?;
-    add("serde_json reads schema and payload", None, {
-        let envelope = envelope.clone();
-        Case::new(move || {
-            drop(black_box(serde_json::from_slice::<serde_json::Value>(
-                &envelope,
-            )))
-        })
-    });
-    add("serde_json writes schema and payload", None, {
-        Case::new(move || drop(black_box(serde_json::to_vec(&whole))))
-    });
-    let of_text = Decoded {
-        schema: string_schema,
-        value: Some(text.clone()),
-    };
-    let of_bytes = Decoded {
-        schema: None,
-        value: Some(text.clone()),
-    };
-    add(
-        "string, to a message, 256 B",
-        None,
-        to_message(&string, &of_text)?,
-    );
-    add(
-        "string, from a message, 256 B",
-        None,
-        from_message(&string, &text)?,
-    );
-    add(
-        "bytes, to a message, 256 B",
-        None,
-        to_message(&bytes, &of_bytes)?,
-    );
-    add(
-        "bytes, from a message, 256 B",
-        None,
-        from_message(&bytes, &text)?,
-    );
-    let (reads, writes) = (
-        "serde_json reads the payload",
-        "serde_json writes the payload",
-    );
-    add(
-        "json without schema, to a message",
-        Some(writes),
-        to_message(&plain, &loose)?,
-    );
-    add(
-        "json without schema, from a message",
-        Some(reads),
-        from_message(&plain, &json)?,
-    );
-    let (reads, writes) = (
-        "serde_json reads schema and payload",
-        "serde_json writes schema and payload",
-    );
-    add(
-        "json with schema, to a message",
-        Some(writes),
-        to_message(&full, &row)?,
-    );
-    add(
-        "json with schema, from a message",
-        Some(reads),
-        from_message(&full, &envelope)?,
-    );
-
+    for step in steps {
+        about.push((step.name, step.baseline, step.records));
+        cases.push(step.case);
+    }
     let figures = run(&mut cases, effort);
     let mut chapter = Chapter::new("P11", "The worker's own steps, on the processor's time");
-    for ((name, baseline), figures) in names.iter().zip(&figures) {
+    for ((name, baseline, records), figures) in about.into_iter().zip(&figures) {
         chapter.series.push(Series {
             case: "one record".to_owned(),
-            subject: (*name).to_owned(),
+            subject: name.to_owned(),
             unit: "ns".to_owned(),
-            samples: figures.each(1),
+            samples: figures.each(records),
             baseline: baseline.map(str::to_owned),
             goal: None,
         });
@@ -139,26 +64,4 @@ fn main() -> Result<()> {
         .context("cannot write the chapter")?;
     writeln!(stdout().lock(), "{}", chapter.markdown())?;
     Ok(())
-}
-
-fn named(name: &str, settings: &[(&str, &str)]) -> Result<Arc<dyn Converter>> {
-    let settings: BTreeMap<String, String> = settings
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    converter(name, &settings, false).with_context(|| format!("converter {name}"))
-}
-
-fn to_message(converter: &Arc<dyn Converter>, record: &Decoded) -> Result<Case<'static>> {
-    let (converter, record) = (converter.clone(), record.clone());
-    let once = move || converter.encode(record.schema.as_ref(), record.value.as_ref());
-    once()?.context("the converter makes nothing of it")?;
-    Ok(Case::new(move || drop(black_box(once()))))
-}
-
-fn from_message(converter: &Arc<dyn Converter>, body: &Bytes) -> Result<Case<'static>> {
-    let (converter, body) = (converter.clone(), body.clone());
-    let once = move || converter.decode(Some(&body));
-    once()?.value.context("the converter makes nothing of it")?;
-    Ok(Case::new(move || drop(black_box(once()))))
 }

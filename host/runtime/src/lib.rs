@@ -16,7 +16,6 @@ mod failpoint;
 mod fixed_hash;
 mod guest;
 mod limits;
-mod mapping;
 mod metrics;
 mod settings;
 mod spec;

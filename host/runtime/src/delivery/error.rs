@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use connect_broker::BrokerError;
+use connect_mapping::MappingError;
 use connect_record::Queue;
 use connect_sandbox::CallError;
 use connect_store::StoreError;
-
-use crate::mapping::MappingError;
 
 /// Stretches of queues, by the offset after their end, that are put one record at a time: a batch
 /// among them brought an instance down, and the record that did it is to be found. Of a direct task,

@@ -7,9 +7,7 @@ mod open;
 mod resume;
 mod route;
 mod task;
-mod tracker;
 
 pub(crate) use dispatch::topic_of;
 pub(crate) use open::{make, open};
 pub(crate) use task::run;
-pub(crate) use tracker::{Progress, Ticket, Tracker};

@@ -7,17 +7,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use connect_mapping::MappingError;
 use connect_record::Batch;
 use connect_rows::{Builder, Parts};
 use connect_sandbox::{CallError, Polled};
+use connect_tracker::{Progress, Ticket, Tracker};
 use tokio::time::Instant;
 
 use super::Job;
-use crate::delivery::source::{Progress, Ticket, Tracker, topic_of};
+use crate::delivery::source::topic_of;
 use crate::delivery::{Careful, SHORTEST_RETRY, TaskError};
 use crate::failpoint::{self, Point};
 use crate::guest::Failed;
-use crate::mapping::MappingError;
 
 /// What the sink will not take of a stretch, by running number.
 #[derive(Default)]

@@ -1,13 +1,13 @@
 //! The next batch for the plugin out of what is waiting: in order per queue, in turn over queues,
 //! one record alone where a stretch is to be walked carefully.
 
+use connect_mapping::{MappingError, append_message};
 use connect_record::Queue;
 use connect_rows::{Builder, Parts};
 
 use super::seat::Seat;
 use crate::delivery::{Careful, TaskContext};
 use crate::error::story;
-use crate::mapping::{MappingError, append_message};
 
 /// A batch and where its records came from.
 pub(crate) struct Chunk {

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use connect_mapping::{MappingError, message_of};
 use connect_record::{Batch, Queue, Record};
+use connect_tracker::Tracker;
 use foldhash::fast::RandomState;
 
 use super::lanes::{Lanes, Parcel};
 use super::route::Router;
-use super::tracker::Tracker;
 use crate::delivery::{TaskContext, TaskError};
 use crate::error::story;
-use crate::mapping::{MappingError, message_of};
 use crate::spec::rocketmq_names::bad_topic;
 use crate::spec::{Flow, QueueBy};
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use connect_broker::{Broker, BrokerError, MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, Outgoing};
 use connect_record::Queue;
+use connect_tracker::Ticket;
 use foldhash::fast::RandomState;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use super::tracker::Ticket;
 use crate::delivery::Report;
 use crate::failpoint::{self, Point};
 

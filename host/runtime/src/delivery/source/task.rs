@@ -8,13 +8,13 @@ use bytes::Bytes;
 use connect_record::ResumePoint;
 use connect_sandbox::{CallError, Polled};
 use connect_store::StoreError;
+use connect_tracker::Tracker;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::dispatch::Dispatch;
 use super::lanes::{Landed, Lanes};
 use super::open::{Making, make, open};
-use super::tracker::Tracker;
 use crate::delivery::{
     Exchange, Exchanged, Orders, SHORTEST_RETRY, Stopwatch, TaskContext, TaskError, find_or_create,
     ready,

@@ -10,7 +10,7 @@ use connect_record::{Batch, Limits, Origin, Queue};
 use connect_rows::{Builder, View};
 use proptest::prelude::*;
 
-use super::{append_message, message_of};
+use crate::{append_message, message_of};
 
 fn text() -> Arc<dyn Converter> {
     converter("string", &BTreeMap::new(), false).unwrap()
@@ -22,7 +22,7 @@ fn batch(build: impl FnOnce(&mut Builder)) -> Batch {
     Batch::check(builder.finish(), Origin::Source, &Limits::default()).unwrap()
 }
 
-fn outgoing(batch: &Batch) -> Result<Outgoing, super::MappingError> {
+fn outgoing(batch: &Batch) -> Result<Outgoing, crate::MappingError> {
     message_of(&batch.record(0).unwrap(), &*text(), &*text())
 }
 
@@ -162,7 +162,7 @@ fn too_much_in_the_properties_is_an_error_that_says_so() {
     });
     assert!(matches!(
         outgoing(&batch).unwrap_err(),
-        super::MappingError::Message(_)
+        crate::MappingError::Message(_)
     ));
 }
 
@@ -188,7 +188,7 @@ fn a_message_that_cannot_be_read_leaves_nothing_in_the_batch() {
         properties.push(("connect.base64-headers".into(), "binary".into()));
         properties.push(("connect-ext-binary".into(), "no base64!".into()));
         let error = append(properties).unwrap_err();
-        assert!(matches!(error, super::MappingError::Property { .. }));
+        assert!(matches!(error, crate::MappingError::Property { .. }));
     }
     append(vec![("good".into(), "yes".into())]).unwrap();
     let parts = builder.finish();

@@ -2,7 +2,8 @@
 //! no store and no plugin.
 //!
 //! Slots of a partition stand in the order the plugin gave them. A position may be committed when
-//! its slot and all before it are confirmed; later confirmed slots wait behind an open one.
+//! its slot and all before it are confirmed; later confirmed slots wait behind an open one. Must never
+//! give out a position earlier than that: it would be a record lost.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -12,7 +13,7 @@ use foldhash::fast::RandomState;
 
 /// Names one slot until it is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub struct Ticket {
     partition: u64,
     sequence: u64,
     batch: u64,
@@ -20,13 +21,17 @@ pub(crate) struct Ticket {
 
 /// What may be made durable now.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    pub(crate) points: Vec<ResumePoint>,
-    pub(crate) forget: Vec<String>,
+pub struct Progress {
+    /// Positions, the newest of each partition.
+    pub points: Vec<ResumePoint>,
+    /// Partitions that are gone for good.
+    pub forget: Vec<String>,
 }
 
 impl Progress {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.points.is_empty() && self.forget.is_empty()
     }
 }
@@ -70,7 +75,7 @@ struct Batch {
 /// The book of one source task. A partition is in it only while it has a slot or news to take, so
 /// that a source may go through any number of partitions.
 #[derive(Debug, Default)]
-pub(crate) struct Tracker {
+pub struct Tracker {
     names: HashMap<String, u64, RandomState>,
     partitions: HashMap<u64, Partition, RandomState>,
     next_partition: u64,
@@ -82,7 +87,7 @@ pub(crate) struct Tracker {
 
 impl Tracker {
     /// Begins a batch; its number goes into every slot.
-    pub(crate) fn begin(&mut self) -> u64 {
+    pub fn begin(&mut self) -> u64 {
         let batch = self.next_batch;
         self.next_batch += 1;
         self.batches.insert(batch, Batch::default());
@@ -90,7 +95,7 @@ impl Tracker {
     }
 
     /// Enters one record, in the plugin's order.
-    pub(crate) fn enter(&mut self, batch: u64, partition: &str, position: Option<Bytes>) -> Ticket {
+    pub fn enter(&mut self, batch: u64, partition: &str, position: Option<Bytes>) -> Ticket {
         let index = self.partition(partition);
         let sequence = self.push(index, position.map_or(What::Nothing, What::Position));
         if let Some(batch) = self.batches.get_mut(&batch) {
@@ -105,7 +110,7 @@ impl Tracker {
     }
 
     /// Ends a batch with what holds after all its records.
-    pub(crate) fn end(&mut self, batch: u64, points: Vec<ResumePoint>, forget: Vec<String>) {
+    pub fn end(&mut self, batch: u64, points: Vec<ResumePoint>, forget: Vec<String>) {
         let mut after = Vec::with_capacity(points.len() + forget.len());
         let points = points
             .into_iter()
@@ -130,12 +135,12 @@ impl Tracker {
     }
 
     /// Notes that the broker has a record.
-    pub(crate) fn confirm(&mut self, ticket: Ticket) {
+    pub fn confirm(&mut self, ticket: Ticket) {
         self.confirm_all(&[ticket]);
     }
 
     /// Notes that the broker has these records.
-    pub(crate) fn confirm_all(&mut self, tickets: &[Ticket]) {
+    pub fn confirm_all(&mut self, tickets: &[Ticket]) {
         // a send is nearly always of one partition and of one batch or two
         let together = |one: &Ticket, next: &Ticket| {
             (one.partition, one.batch) == (next.partition, next.batch)
@@ -154,17 +159,19 @@ impl Tracker {
     }
 
     /// Records entered and not confirmed.
-    pub(crate) fn open(&self) -> usize {
+    #[must_use]
+    pub fn open(&self) -> usize {
         self.open
     }
 
     /// Whether there may be anything to take.
-    pub(crate) fn has_progress(&self) -> bool {
+    #[must_use]
+    pub fn has_progress(&self) -> bool {
         !self.touched.is_empty()
     }
 
     /// Takes what may be made durable since the last call.
-    pub(crate) fn take(&mut self) -> Progress {
+    pub fn take(&mut self) -> Progress {
         let mut progress = Progress::default();
         for index in std::mem::take(&mut self.touched) {
             let Some(partition) = self.at(index) else {
@@ -185,7 +192,8 @@ impl Tracker {
     }
 
     /// Names a slot for people: its partition and, where it is text, its position.
-    pub(crate) fn place(&self, ticket: Ticket) -> String {
+    #[must_use]
+    pub fn place(&self, ticket: Ticket) -> String {
         let partition = self.partitions.get(&ticket.partition);
         let Some(partition) = partition else {
             return "an unknown partition".into();

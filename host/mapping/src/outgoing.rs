@@ -7,7 +7,7 @@ use connect_broker::Outgoing;
 use connect_convert::Converter;
 use connect_record::Record;
 
-use super::{
+use crate::{
     BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MappingError, SEPARATOR, TIMESTAMP, VALUE,
     plain,
 };
@@ -19,7 +19,7 @@ const PLACEHOLDER: &[u8] = b"\0";
 ///
 /// # Errors
 /// [`MappingError`] when the record cannot be written as a message without losing something.
-pub(crate) fn message_of(
+pub fn message_of(
     record: &Record<'_>,
     keys: &dyn Converter,
     values: &dyn Converter,

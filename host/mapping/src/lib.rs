@@ -2,15 +2,16 @@
 //! values a message cannot carry (empty and null).
 //!
 //! Names are the Java project's, so that its connectors and ours read each other's messages.
-//! What does not fit into a message is an error of that record; nothing is cut or dropped here.
+//! What does not fit into a message is an error of that record; nothing is cut or dropped here. Must
+//! never decide what becomes of such a record, nor know how messages travel.
 
-pub(crate) mod incoming;
-pub(crate) mod outgoing;
+mod incoming;
+mod outgoing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use incoming::append_message;
-pub(crate) use outgoing::message_of;
+pub use incoming::append_message;
+pub use outgoing::message_of;
 
 /// Prefix of a property that carries a record's header.
 const HEADER_PREFIX: &str = "connect-ext-";
@@ -41,27 +42,44 @@ const SEPARATOR: char = ',';
 
 /// Why a record cannot become a message, or a message a record.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum MappingError {
+pub enum MappingError {
+    /// The converter refuses the key or the value.
     #[error("the {part} cannot be converted")]
     Convert {
+        /// `key` or `value`.
         part: &'static str,
+        /// Why it does.
         #[source]
         source: connect_convert::ConvertError,
     },
+    /// A header's name cannot be a property's.
     #[error("header name {name:?} {reason}")]
-    HeaderName { name: String, reason: &'static str },
-    #[error("property `{property}` holds {found:?}: {reason}")]
-    Property {
-        property: &'static str,
-        found: String,
+    HeaderName {
+        /// As the record has it.
+        name: String,
+        /// What is wrong with it.
         reason: &'static str,
     },
+    /// A property that says how to read the message cannot be understood.
+    #[error("property `{property}` holds {found:?}: {reason}")]
+    Property {
+        /// Its name.
+        property: &'static str,
+        /// Its value.
+        found: String,
+        /// What was expected.
+        reason: &'static str,
+    },
+    /// Nobody says where the record is to go.
     #[error("the record has no topic and the connector no `connect.topicname`")]
     NoTopic,
+    /// The topic's name is none that RocketMQ takes.
     #[error("the record names a topic that RocketMQ refuses: {0}")]
     Topic(String),
+    /// It is larger than a message may be.
     #[error("the record cannot be sent as a message")]
     Message(#[from] connect_broker::MessageFault),
+    /// The batch has no room for it; an empty one may have.
     #[error("the record does not fit into a batch: {0}")]
     TooLarge(String),
 }

@@ -8,7 +8,7 @@ use connect_convert::Converter;
 use connect_record::Queue;
 use connect_rows::{Builder, RecordBuilder};
 
-use super::{
+use crate::{
     BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MESSAGE_ID, MappingError, SEPARATOR, SYSTEM,
     TIMESTAMP, VALUE,
 };
@@ -20,7 +20,7 @@ const OWN: [&str; 6] = [TIMESTAMP, VALUE, KEY, EMPTY_HEADERS, BINARY_HEADERS, "K
 ///
 /// # Errors
 /// [`MappingError`] when body, key or a property cannot be read; the batch is as before then.
-pub(crate) fn append_message(
+pub fn append_message(
     batch: &mut Builder,
     queue: &Queue,
     partition: &str,

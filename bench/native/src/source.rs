@@ -67,7 +67,7 @@ async fn follow(broker: Arc<dyn Broker>, queue: Queue, store: Store, path: PathB
 }
 
 /// Between the beginnings of two commits, as the worker's.
-const COMMIT_EVERY: Duration = Duration::from_millis(10);
+const COMMIT_EVERY: Duration = Duration::from_millis(25);
 
 /// One commit at a time, each with the newest position.
 async fn commit(store: Store, name: String, mut positions: watch::Receiver<u64>) -> Result<()> {

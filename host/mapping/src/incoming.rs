@@ -9,12 +9,45 @@ use connect_record::Queue;
 use connect_rows::{Builder, RecordBuilder};
 
 use crate::{
-    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, MESSAGE_ID, MappingError, SEPARATOR, SYSTEM,
-    TIMESTAMP, VALUE,
+    BINARY_HEADERS, EMPTY_HEADERS, HEADER_PREFIX, KEY, KEYS, MESSAGE_ID, MappingError, SEPARATOR,
+    TIMESTAMP, VALUE, system,
 };
 
-/// Properties that are read here and are no headers of the record.
-const OWN: [&str; 6] = [TIMESTAMP, VALUE, KEY, EMPTY_HEADERS, BINARY_HEADERS, "KEYS"];
+/// Properties that say how the message is to be read, found in one go.
+#[derive(Default)]
+struct Notes<'a> {
+    keys: Option<&'a str>,
+    key: Option<&'a str>,
+    value: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    empty: Option<&'a str>,
+    binary: Option<&'a str>,
+}
+
+impl<'a> Notes<'a> {
+    fn of(message: &'a Incoming) -> Self {
+        let mut notes = Self::default();
+        for (name, value) in message.properties.iter() {
+            if let Some(note) = notes.place(name) {
+                *note = Some(value);
+            }
+        }
+        notes
+    }
+
+    /// Where a property is kept that is no header of the record.
+    fn place(&mut self, name: &str) -> Option<&mut Option<&'a str>> {
+        match name {
+            KEYS => Some(&mut self.keys),
+            KEY => Some(&mut self.key),
+            VALUE => Some(&mut self.value),
+            TIMESTAMP => Some(&mut self.timestamp),
+            EMPTY_HEADERS => Some(&mut self.empty),
+            BINARY_HEADERS => Some(&mut self.binary),
+            _ => None,
+        }
+    }
+}
 
 /// Appends the record of one message to a batch for a sink.
 ///
@@ -28,8 +61,8 @@ pub fn append_message(
     keys: &dyn Converter,
     values: &dyn Converter,
 ) -> Result<(), MappingError> {
-    let property = |name: &str| message.properties.get(name);
-    let key = key_of(property("KEYS"), property(KEY))?;
+    let notes = Notes::of(message);
+    let key = key_of(notes.keys, notes.key)?;
     let key = match key {
         Some(key) => keys
             .decode(Some(&key))
@@ -43,7 +76,7 @@ pub fn append_message(
         },
     };
     let empty = Bytes::new();
-    let body = match property(VALUE) {
+    let body = match notes.value {
         None => Some(&message.body),
         Some("empty") => Some(&empty),
         Some("null") => None,
@@ -61,10 +94,11 @@ pub fn append_message(
             part: "value",
             source,
         })?;
-    let timestamp = property(TIMESTAMP)
+    let timestamp = notes
+        .timestamp
         .and_then(|text| text.parse().ok())
         .unwrap_or(message.born_timestamp);
-    let binary = binary_headers(message)?;
+    let binary = binary_headers(message, notes.binary)?;
 
     // From here on nothing but its size may be wrong: a batch keeps the names of what is not finished.
     let mut record = batch
@@ -85,7 +119,7 @@ pub fn append_message(
     if let Some(schema) = &value.schema {
         record = record.value_schema(schema.document());
     }
-    with_headers(record, message, &binary)
+    with_headers(record, message, notes, &binary)
         .finish()
         .map_err(|error| MappingError::TooLarge(error.to_string()))
 }
@@ -93,7 +127,7 @@ pub fn append_message(
 fn key_of(keys: Option<&str>, note: Option<&str>) -> Result<Option<Bytes>, MappingError> {
     Ok(match (note, keys) {
         (Some("empty"), _) => Some(Bytes::new()),
-        (Some("base64"), Some(text)) => Some(decode64("KEYS", text)?),
+        (Some("base64"), Some(text)) => Some(decode64(KEYS, text)?),
         (_, Some(text)) => Some(Bytes::copy_from_slice(text.as_bytes())),
         (_, None) => None,
     })
@@ -111,8 +145,10 @@ fn decode64(property: &'static str, text: &str) -> Result<Bytes, MappingError> {
 }
 
 /// The headers whose values are base64 in the message, by name.
-fn binary_headers(message: &Incoming) -> Result<Vec<(&str, Bytes)>, MappingError> {
-    let list = message.properties.get(BINARY_HEADERS);
+fn binary_headers<'a>(
+    message: &Incoming,
+    list: Option<&'a str>,
+) -> Result<Vec<(&'a str, Bytes)>, MappingError> {
     let names = list.into_iter().flat_map(|list| list.split(SEPARATOR));
     let decoded = names.filter_map(|name| {
         let value = message.properties.get(&format!("{HEADER_PREFIX}{name}"))?;
@@ -125,11 +161,11 @@ fn binary_headers(message: &Incoming) -> Result<Vec<(&str, Bytes)>, MappingError
 fn with_headers<'a>(
     mut record: RecordBuilder<'a>,
     message: &Incoming,
+    mut notes: Notes<'_>,
     binary: &[(&str, Bytes)],
 ) -> RecordBuilder<'a> {
-    let empty = message.properties.get(EMPTY_HEADERS);
     for (property, value) in message.properties.iter() {
-        if OWN.contains(&property) {
+        if notes.place(property).is_some() {
             continue;
         }
         record = if let Some(name) = property.strip_prefix(HEADER_PREFIX) {
@@ -138,12 +174,14 @@ fn with_headers<'a>(
                 None => record.header(name, value.as_bytes()),
             }
         } else {
-            let system = SYSTEM.iter().find(|(known, _)| *known == property);
-            let name = system.map_or(property, |(_, name)| name);
-            record.header(name, value.as_bytes())
+            record.header(system(property).unwrap_or(property), value.as_bytes())
         };
     }
-    for name in empty.into_iter().flat_map(|list| list.split(SEPARATOR)) {
+    for name in notes
+        .empty
+        .into_iter()
+        .flat_map(|list| list.split(SEPARATOR))
+    {
         record = record.header(name, b"");
     }
     record.header(MESSAGE_ID, message.message_id().as_bytes())

@@ -15,16 +15,8 @@ pub use outgoing::message_of;
 
 /// Prefix of a property that carries a record's header.
 const HEADER_PREFIX: &str = "connect-ext-";
-/// The broker's own properties, and how a sink sees them.
-const SYSTEM: [(&str, &str); 7] = [
-    ("MIN_OFFSET", "MQ-SYS-MIN_OFFSET"),
-    ("TRACE_ON", "MQ-SYS-TRACE_ON"),
-    ("MAX_OFFSET", "MQ-SYS-MAX_OFFSET"),
-    ("MSG_REGION", "MQ-SYS-MSG_REGION"),
-    ("UNIQ_KEY", "MQ-SYS-UNIQ_KEY"),
-    ("WAIT", "MQ-SYS-WAIT"),
-    ("TAGS", "MQ-SYS-TAGS"),
-];
+/// RocketMQ's property for what a message can be found by.
+const KEYS: &str = "KEYS";
 /// The header that says which message a record was.
 const MESSAGE_ID: &str = "MQ-SYS-MSG_ID";
 /// Milliseconds since the epoch of the record.
@@ -82,6 +74,20 @@ pub enum MappingError {
     /// The batch has no room for it; an empty one may have.
     #[error("the record does not fit into a batch: {0}")]
     TooLarge(String),
+}
+
+/// How a sink sees a property of the broker's own; none of any other.
+fn system(property: &str) -> Option<&'static str> {
+    match property {
+        "MIN_OFFSET" => Some("MQ-SYS-MIN_OFFSET"),
+        "TRACE_ON" => Some("MQ-SYS-TRACE_ON"),
+        "MAX_OFFSET" => Some("MQ-SYS-MAX_OFFSET"),
+        "MSG_REGION" => Some("MQ-SYS-MSG_REGION"),
+        "UNIQ_KEY" => Some("MQ-SYS-UNIQ_KEY"),
+        "WAIT" => Some("MQ-SYS-WAIT"),
+        "TAGS" => Some("MQ-SYS-TAGS"),
+        _ => None,
+    }
 }
 
 /// Whether `text` can be a property's value: RocketMQ separates properties with these two.

@@ -24,7 +24,7 @@ pub fn message_of(
     keys: &dyn Converter,
     values: &dyn Converter,
 ) -> Result<Outgoing, MappingError> {
-    let mut properties = Vec::with_capacity(4);
+    let mut properties = Vec::new();
     let (keys, key_note) = key_of(record, keys)?;
     if let Some(note) = key_note {
         properties.push((KEY.to_owned(), note.to_owned()));
@@ -88,10 +88,10 @@ fn headers(record: &Record<'_>, message: &mut Outgoing) -> Result<(), MappingErr
     let mut binary: Vec<&str> = Vec::new();
     for (name, value) in record.headers() {
         check_name(name)?;
+        let property = [HEADER_PREFIX, name].concat();
         // a later header of the same name replaces an earlier one, as in the Java project's map
         empty.retain(|known| *known != name);
         binary.retain(|known| *known != name);
-        let property = format!("{HEADER_PREFIX}{name}");
         message.properties.retain(|(known, _)| *known != property);
         let text = std::str::from_utf8(&value).ok().filter(|text| plain(text));
         match text {

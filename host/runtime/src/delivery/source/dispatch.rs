@@ -85,7 +85,7 @@ impl Dispatch {
             }
             let ticket = tracker.enter(number, record.partition(), record.position());
             match self.parcel(ctx, &record) {
-                Ok((queue, message)) => lanes.push(&queue, Parcel::new(ticket, message)),
+                Ok((queue, message)) => lanes.push(queue, Parcel::new(ticket, message)),
                 Err(error) if ctx.spec.skip_bad_records => {
                     let place = tracker.place(ticket);
                     tracing::warn!(connector = %ctx.spec.name, task = ctx.task, %place, error = %story(&error), "a bad record is skipped");
@@ -107,7 +107,7 @@ impl Dispatch {
         &mut self,
         ctx: &TaskContext,
         record: &Record<'_>,
-    ) -> Result<(Queue, connect_broker::Outgoing), MappingError> {
+    ) -> Result<(&Queue, connect_broker::Outgoing), MappingError> {
         let topic = topic_of(record, self.topic.as_deref()).ok_or(MappingError::NoTopic)?;
         let Some(queues) = self.queues.get(topic) else {
             let refused = bad_topic(topic).map(MappingError::Topic);
@@ -117,7 +117,7 @@ impl Dispatch {
         let index = self
             .router
             .choose(key.as_deref(), record.partition(), queues);
-        let queue = queues.get(index).ok_or(MappingError::NoTopic)?.clone();
+        let queue = queues.get(index).ok_or(MappingError::NoTopic)?;
         let message = message_of(record, &*ctx.spec.key_converter, &*ctx.spec.value_converter)?;
         Ok((queue, message))
     }

@@ -32,7 +32,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Between the beginnings of two commits of a task that has always more to commit: each costs a write
 /// to the disk and a call of the plugin, whatever it covers. A kill repeats what was confirmed meanwhile.
-const COMMIT_EVERY: Duration = Duration::from_millis(10);
+const COMMIT_EVERY: Duration = Duration::from_millis(25);
 
 /// Runs a source task until it is stopped or fails.
 pub(crate) async fn run(mut ctx: TaskContext, mut orders: Orders) -> Result<(), TaskError> {

@@ -70,7 +70,7 @@ pub(crate) fn steps() -> Result<Vec<Step<'static>>> {
         let (keys, values) = (text.clone(), text.clone());
         let queue = Queue::new("orders", "broker", 3);
         let fill = move || {
-            let mut builder = Builder::new();
+            let mut builder = Builder::with_capacity(BATCH, BATCH * message.bytes());
             for _ in 0..BATCH {
                 append_message(
                     &mut builder,

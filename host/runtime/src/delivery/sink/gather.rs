@@ -44,7 +44,7 @@ pub(crate) fn gather(
 ) -> Gathered {
     let most_records = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
     let most_bytes = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
-    let mut builder = Builder::new();
+    let mut builder = room(seats, most_records, most_bytes);
     let mut origins = Vec::new();
     let mut counts = Vec::new();
     let mut walked = false;
@@ -118,6 +118,16 @@ pub(crate) fn gather(
         counts,
         careful: walked,
     })
+}
+
+/// A builder with room for what is waiting, so that it does not grow record by record.
+fn room(seats: &[Seat], most_records: usize, most_bytes: usize) -> Builder {
+    let open = seats.iter().filter(|seat| !seat.paused);
+    let waiting = open.flat_map(|seat| &seat.waiting).take(most_records);
+    let (records, bytes) = waiting.fold((0, 0), |(records, bytes), message| {
+        (records + 1, bytes + message.bytes())
+    });
+    Builder::with_capacity(records, bytes.min(most_bytes))
 }
 
 fn push(counts: &mut Vec<(usize, usize)>, seat: usize, count: usize) {

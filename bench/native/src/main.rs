@@ -79,6 +79,12 @@ enum What {
         #[arg(long)]
         records: u64,
     },
+    /// Says how many messages a second the topic gets.
+    Rate {
+        /// How long it looks, in seconds.
+        #[arg(long)]
+        seconds: u64,
+    },
     /// Says whether the topic holds exactly the lines of these files.
     Verify {
         /// Messages that do not count.
@@ -124,6 +130,9 @@ async fn run(arguments: Arguments) -> Result<()> {
         What::Consume { records } => bare::consume(broker, queues, records).await,
         What::Make => Ok(()),
         What::Watch { records } => topic::watch(&*broker, &queues, records).await,
+        What::Rate { seconds } => {
+            topic::rate(&*broker, &queues, Duration::from_secs(seconds)).await
+        }
         What::Verify { without, files } => {
             topic::verify(broker, queues, &files, without.as_deref()).await
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use connect_broker::Broker;
+use connect_broker::{Broker, Outgoing};
 use connect_record::Queue;
 
 use crate::sink::pulls;
@@ -22,10 +22,7 @@ pub(crate) async fn watch(broker: &dyn Broker, queues: &[Queue], records: u64) -
     let begun = Instant::now();
     let (mut last, mut since) = (0, Instant::now());
     loop {
-        let mut count = 0;
-        for queue in queues {
-            count += broker.bounds(queue).await?.1;
-        }
+        let count = count(broker, queues).await?;
         if count != last {
             if last == 0 {
                 println!("first {count} {:.6}", begun.elapsed().as_secs_f64());
@@ -41,6 +38,35 @@ pub(crate) async fn watch(broker: &dyn Broker, queues: &[Queue], records: u64) -
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Messages ever put into these queues.
+async fn count(broker: &dyn Broker, queues: &[Queue]) -> Result<u64> {
+    let mut count = 0;
+    for queue in queues {
+        count += broker.bounds(queue).await?.1;
+    }
+    Ok(count)
+}
+
+/// Messages that these queues have taken, told by the place a message of ours gets: what a broker under
+/// load shows to readers can be seconds behind.
+async fn taken(broker: &dyn Broker, queues: &[Queue]) -> Result<u64> {
+    let mut count = 0;
+    for queue in queues {
+        count += broker.send(queue, &[Outgoing::new("a look")]).await?;
+    }
+    Ok(count)
+}
+
+pub(crate) async fn rate(broker: &dyn Broker, queues: &[Queue], within: Duration) -> Result<()> {
+    let before = taken(broker, queues).await?;
+    let begun = Instant::now();
+    tokio::time::sleep(within).await;
+    let after = taken(broker, queues).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("rate {:.1}", (after - before) as f64 / seconds);
+    Ok(())
 }
 
 /// Contents in any order: how often each hash is there.

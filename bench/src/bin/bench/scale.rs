@@ -2,7 +2,7 @@
 //! connector does.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use connect_bench::{Chapter, Goal, Series};
@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::Arguments;
 use crate::stage::{Broker, Kind, Native, PATIENCE};
 
-/// How long records are counted, once all connectors send.
-const WINDOW: Duration = Duration::from_secs(5);
+/// Seconds for which records are counted, once all connectors send.
+const WINDOW: &str = "5";
 const SETTLE: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy)]
@@ -113,19 +113,10 @@ fn rate(load: Load, folder: &Path) -> Result<f64> {
     let last = format!("seq-{}", load.connectors.saturating_sub(1));
     worker.reaches(&last, "RUNNING", PATIENCE)?;
     wait::throughout(SETTLE, || Ok(()))?;
-    let begun = Instant::now();
-    let before = count(&native)?;
-    wait::throughout(WINDOW, || Ok(()))?;
-    let after = count(&native)?;
-    let took = begun.elapsed().as_secs_f64();
+    let line = native.ask(&["rate", "--seconds", WINDOW], "rate")?;
     worker.kill()?;
     drop(broker);
     std::fs::remove_dir_all(folder).context("cannot remove the folder")?;
-    Ok((after - before) / took)
-}
-
-fn count(native: &Native<'_>) -> Result<f64> {
-    let line = native.ask(&["watch", "--records", "0"], "done")?;
-    let count = line.split_whitespace().nth(1).context("no count")?;
-    Ok(count.parse()?)
+    let rate = line.split_whitespace().nth(1).context("no rate")?;
+    Ok(rate.parse()?)
 }

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::delivery::Report;
 use crate::failpoint::{self, Point};
 
+/// Loads of a queue that are in memory: one on its way, one ready to go, one to be filled meanwhile.
+const LOADS_AHEAD: usize = 3;
+
 /// A message on its way, with the slot it confirms.
 pub(crate) struct Parcel {
     ticket: Ticket,
@@ -107,6 +110,11 @@ impl Lanes {
     /// Bytes waiting and in flight.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Records that keep every queue's sends going: more would only wait, and nobody is served by that.
+    pub(crate) fn plenty(&self) -> usize {
+        LOADS_AHEAD * MAX_BATCH_MESSAGES * self.lanes.len().max(1)
     }
 
     /// Whether a send is being repeated: more from the source would only wait behind it.

@@ -267,9 +267,10 @@ impl<'a> Job<'a> {
     }
 
     fn has_room(&self) -> bool {
-        !self.hands.lanes.troubled()
-            && self.hands.lanes.bytes()
-                < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
+        let lanes = &self.hands.lanes;
+        !lanes.troubled()
+            && self.tracker.open() < lanes.plenty()
+            && lanes.bytes() < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
             && self.ctx.may_take(self.tracker.open() as u64)
     }
 

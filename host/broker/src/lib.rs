@@ -38,5 +38,5 @@ pub use message::{
     Pulled,
 };
 pub use properties::Properties;
-pub use rocketmq::{Messages, RocketMq, RocketMqSettings};
+pub use rocketmq::{Messages, RocketMq, RocketMqSettings, Unreadable};
 pub use traits::{BoxFuture, Broker};

@@ -146,15 +146,19 @@ fn decode64(property: &'static str, text: &str) -> Result<Bytes, MappingError> {
 
 /// The headers whose values are base64 in the message, by name.
 fn binary_headers<'a>(
-    message: &Incoming,
-    list: Option<&'a str>,
+    message: &'a Incoming,
+    list: Option<&str>,
 ) -> Result<Vec<(&'a str, Bytes)>, MappingError> {
-    let names = list.into_iter().flat_map(|list| list.split(SEPARATOR));
-    let decoded = names.filter_map(|name| {
-        let value = message.properties.get(&format!("{HEADER_PREFIX}{name}"))?;
-        Some(decode64(BINARY_HEADERS, value).map(|bytes| (name, bytes)))
+    let Some(list) = list else {
+        return Ok(Vec::new());
+    };
+    // each property once, however often it is listed
+    let headers = message.properties.iter().filter_map(|(name, value)| {
+        let name = name.strip_prefix(HEADER_PREFIX)?;
+        let listed = list.split(SEPARATOR).any(|known| known == name);
+        listed.then(|| decode64(BINARY_HEADERS, value).map(|bytes| (name, bytes)))
     });
-    decoded.collect()
+    headers.collect()
 }
 
 /// Adds the properties that are headers to a record.

@@ -62,6 +62,9 @@ pub enum MappingError {
         /// What was expected.
         reason: &'static str,
     },
+    /// The message itself is broken.
+    #[error("the message cannot be read: {0}")]
+    Unreadable(String),
     /// Nobody says where the record is to go.
     #[error("the record has no topic and the connector no `connect.topicname`")]
     NoTopic,

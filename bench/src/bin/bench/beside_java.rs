@@ -147,7 +147,7 @@ impl Other {
     fn sink(&self, name: &str) -> Result<Run> {
         let before = self.java.usage()?.cpu;
         let out = self.java.sink(name, "full")?;
-        let run = self.arrives(&out, &self.all, RECORDS, before)?;
+        let run = self.arrives(&out, &self.all, RECORDS, before, Since::FirstBytes)?;
         self.java.delete(name)?;
         std::fs::remove_file(&out)?;
         Ok(run)
@@ -159,7 +159,8 @@ impl Other {
         let sink = format!("{name}-sink");
         let out = self.java.sink(&sink, name)?;
         let feed = self.java.source(name, name, &self.fewer)?;
-        let run = self.arrives(&out, &self.fewer, FEWER, before)?;
+        // Its sink's first bytes come when most of the rest is on its way.
+        let run = self.arrives(&out, &self.fewer, FEWER, before, Since::Now)?;
         feed.end()?;
         self.java.delete(name)?;
         self.java.delete(&sink)?;
@@ -174,6 +175,7 @@ impl Other {
         like: &Path,
         records: u64,
         before: std::time::Duration,
+        since: Since,
     ) -> Result<Run> {
         let whole = std::fs::metadata(like)?.len();
         let size = || {
@@ -190,9 +192,20 @@ impl Other {
         })?;
         let record = whole as f64 / records as f64;
         let at = |(size, since): (f64, f64)| (size / record, since);
+        let first = match since {
+            Since::Now => (0.0, 0.0),
+            Since::FirstBytes => first,
+        };
         let cpu = usage.cpu.saturating_sub(before);
         Ok(Run::of(records, at(first), at(most), cpu, usage.resident))
     }
+}
+
+/// From when on a rate is counted.
+#[derive(Clone, Copy)]
+enum Since {
+    Now,
+    FirstBytes,
 }
 
 /// A file's lines in any order: how many, and a sum of their hashes. Those that only followed do not count.

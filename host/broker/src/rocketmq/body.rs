@@ -1,5 +1,5 @@
-//! Bodies that other producers have compressed. A few bytes can stand for gigabytes, so each has a bound,
-//! and so have all of one pull together; what is beyond is an error, never cut short.
+//! Bodies that other producers have compressed. A few bytes can stand for gigabytes, so each has a bound;
+//! what is beyond is an error, never cut short.
 
 use std::io::Read;
 
@@ -10,46 +10,26 @@ use rocketmq_protocol::common::compression::compressor_factory::CompressorFactor
 
 /// Most bytes of one body. Brokers take 4 MiB as they are shipped, before compression as after it.
 const MOST: usize = 64 * 1024 * 1024;
-/// Most bytes that the compressed bodies of one pull come to.
-const MOST_OF_A_PULL: usize = 256 * 1024 * 1024;
 /// How an LZ4 frame begins.
 const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// Makes the bodies of one pull whole.
-pub(super) struct Bodies {
-    left: usize,
-}
-
-impl Bodies {
-    pub(super) fn of_a_pull() -> Self {
-        Self {
-            left: MOST_OF_A_PULL,
-        }
+/// A body as its producer made it.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(super) fn whole(stored: Bytes, flags: i32) -> Result<Bytes, String> {
+    if !MessageSysFlag::check(flags, MessageSysFlag::COMPRESSED_FLAG) || stored.is_empty() {
+        return Ok(stored);
     }
-
-    /// # Errors
-    /// Says what is wrong with the body.
-    pub(super) fn whole(&mut self, stored: Bytes, flags: i32) -> Result<Bytes, String> {
-        if !MessageSysFlag::check(flags, MessageSysFlag::COMPRESSED_FLAG) || stored.is_empty() {
-            return Ok(stored);
-        }
-        let kind = MessageSysFlag::try_get_compression_type(flags)
-            .map_err(|error| format!("its compression is unknown: {error}"))?;
-        let body = expand(kind, &stored, MOST.min(self.left))?;
-        self.left = self.left.saturating_sub(body.len());
-        Ok(body)
-    }
+    let kind = MessageSysFlag::try_get_compression_type(flags)
+        .map_err(|error| format!("its compression is unknown: {error}"))?;
+    expand(kind, &stored, MOST)
 }
 
 fn expand(kind: CompressionType, stored: &[u8], most: usize) -> Result<Bytes, String> {
     let broken =
         |error: &dyn std::fmt::Display| format!("its body cannot be decompressed: {error}");
-    let too_much = || {
-        format!(
-            "its body is compressed and comes to more than {most} bytes, here or with the others of the \
-             pull; a smaller `pull-messages` makes pulls smaller"
-        )
-    };
+    let too_much = || format!("its body is compressed and comes to more than {most} bytes");
     match kind {
         CompressionType::Zlib => bounded(flate2::read::ZlibDecoder::new(stored), most),
         CompressionType::Zstd => {
@@ -66,12 +46,19 @@ fn expand(kind: CompressionType, stored: &[u8], most: usize) -> Result<Bytes, St
             }
             // the size stands in front, and the library believes it
             let mut head = stored;
-            let size = head.try_get_u32_le().unwrap_or_default();
-            if usize::try_from(size).is_ok_and(|size| size <= most) {
-                let lz4 = CompressorFactory::get_compressor(kind);
-                return lz4.decompress(stored).map_err(|error| broken(&error));
+            let size = usize::try_from(head.try_get_u32_le().unwrap_or_default());
+            let Some(size) = size.ok().filter(|size| *size <= most) else {
+                return Err(too_much());
+            };
+            let lz4 = CompressorFactory::get_compressor(kind);
+            let body = lz4.decompress(stored).map_err(|error| broken(&error))?;
+            if body.len() != size {
+                return Err(format!(
+                    "its body is {} bytes and says it is {size}",
+                    body.len()
+                ));
             }
-            Ok(None)
+            Ok(Some(body))
         }
     }
     .map_err(|error| broken(&error))?
@@ -83,6 +70,7 @@ fn bounded(from: impl Read, most: usize) -> std::io::Result<Option<Bytes>> {
     let mut body = Vec::new();
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     from.take(limit).read_to_end(&mut body)?;
+    body.shrink_to_fit();
     Ok((body.len() <= most).then(|| body.into()))
 }
 
@@ -115,26 +103,33 @@ mod tests {
 
     #[test]
     fn what_is_not_compressed_as_it_says_is_an_error() {
-        for kind in KINDS {
-            assert!(expand(kind, b"no such thing", MOST).is_err());
-            assert!(expand(kind, b"", MOST).is_err());
+        for kind in [CompressionType::Zlib, CompressionType::Zstd] {
+            for stored in [&b"no such thing"[..], b""] {
+                let error = expand(kind, stored, MOST).unwrap_err();
+                assert!(error.contains("cannot be decompressed"), "{error}");
+            }
         }
         // four gigabytes, it says
         let boast = [0xff, 0xff, 0xff, 0xff, 0];
-        assert!(expand(CompressionType::LZ4, &boast, MOST).is_err());
+        let error = expand(CompressionType::LZ4, &boast, MOST).unwrap_err();
+        assert!(error.contains("more than"), "{error}");
+        // nine literals of which there are two
+        let broken = [9, 0, 0, 0, 0x90, b'a', b'b'];
+        let error = expand(CompressionType::LZ4, &broken, MOST).unwrap_err();
+        assert!(error.contains("cannot be decompressed"), "{error}");
+        // ends early, in good order
+        let short = [9, 0, 0, 0, 0x20, b'a', b'b'];
+        let error = expand(CompressionType::LZ4, &short, MOST).unwrap_err();
+        assert!(error.contains("2 bytes and says it is 9"), "{error}");
         let frame = expand(CompressionType::LZ4, &LZ4_FRAME, MOST).unwrap_err();
         assert!(frame.contains("LZ4 frame"), "{frame}");
     }
 
     #[test]
-    fn all_of_a_pull_have_a_bound_together() {
+    fn what_is_not_marked_stays_as_it_is() {
         let zlib = packed(CompressionType::Zlib, &[0; 1_000]);
-        let mut bodies = Bodies { left: 2_500 };
         let flags = MessageSysFlag::COMPRESSED_FLAG;
-        for _ in 0..2 {
-            assert_eq!(bodies.whole(zlib.clone(), flags).unwrap().len(), 1_000);
-        }
-        assert!(bodies.whole(zlib.clone(), flags).is_err());
-        assert_eq!(bodies.whole(zlib.clone(), 0).unwrap(), zlib);
+        assert_eq!(whole(zlib.clone(), flags).unwrap().len(), 1_000);
+        assert_eq!(whole(zlib.clone(), 0).unwrap(), zlib);
     }
 }

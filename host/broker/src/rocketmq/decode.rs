@@ -5,7 +5,7 @@
 //! The frame is read here and not by the client library, which fills a map of new strings for each
 //! message. It judges this one in the tests.
 
-use super::body::Bodies;
+use super::body;
 use crate::message::Incoming;
 use crate::properties::Properties;
 use bytes::{Buf, Bytes};
@@ -26,20 +26,6 @@ pub(super) fn frames(mut bytes: Bytes) -> Result<Vec<Frame>, String> {
         frames.push(frame);
     }
     Ok(frames)
-}
-
-/// Reads what is in them.
-///
-/// # Errors
-/// Says which message, by its offset, cannot be read and why.
-pub(super) fn messages(frames: Vec<Frame>) -> Result<Vec<Incoming>, String> {
-    let mut bodies = Bodies::of_a_pull();
-    let read = |frame: Frame| {
-        let offset = frame.queue_offset;
-        message(frame, &mut bodies)
-            .map_err(|reason| format!("message at offset {offset}: {reason}"))
-    };
-    frames.into_iter().map(read).collect()
 }
 
 /// What is used of a message's frame.
@@ -123,6 +109,14 @@ impl Frame {
         self.body.len() + self.properties.len()
     }
 
+    /// Reads what is in it.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub(super) fn read(self) -> Result<Incoming, String> {
+        message(self)
+    }
+
     /// One at an offset, and nothing else.
     #[cfg(test)]
     pub(super) fn at(queue_offset: u64) -> Self {
@@ -146,7 +140,7 @@ fn take(rest: &mut Bytes, count: usize) -> Result<Bytes, &'static str> {
     Ok(rest.split_to(count))
 }
 
-fn message(frame: Frame, bodies: &mut Bodies) -> Result<Incoming, String> {
+fn message(frame: Frame) -> Result<Incoming, String> {
     let properties = Properties::from_wire(&frame.properties);
     let id = properties.get(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX);
     let broker_id = match id {
@@ -158,7 +152,7 @@ fn message(frame: Frame, bodies: &mut Bodies) -> Result<Incoming, String> {
         broker_id,
         born_timestamp: u64::try_from(frame.born_timestamp).unwrap_or(0),
         store_timestamp: u64::try_from(frame.store_timestamp).unwrap_or(0),
-        body: bodies.whole(frame.body, frame.flags)?,
+        body: body::whole(frame.body, frame.flags)?,
         properties,
     })
 }
@@ -172,14 +166,22 @@ fn broker_message_id(frame: &Frame) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Incoming, MESSAGE_MAGIC_CODE, MessageSysFlag, frames};
+    use super::{Frame, Incoming, MESSAGE_MAGIC_CODE, MessageSysFlag, frames};
+    use crate::rocketmq::Messages;
     use bytes::{BufMut, Bytes, BytesMut};
+    use connect_record::Queue;
     use proptest::prelude::*;
     use rocketmq_protocol::common::compression::compressor_factory::CompressorFactory;
     use rocketmq_protocol::protocol::body::message_codec::decode_message_frame;
 
     fn messages(bytes: Bytes) -> Result<Vec<Incoming>, String> {
-        super::messages(frames(bytes)?)
+        let read = |frame: Frame| {
+            let offset = frame.queue_offset;
+            frame
+                .read()
+                .map_err(|reason| format!("message at offset {offset}: {reason}"))
+        };
+        frames(bytes)?.into_iter().map(read).collect()
     }
 
     fn frame(body: &[u8], flags: i32, properties: &str) -> Bytes {
@@ -251,6 +253,24 @@ mod tests {
         for cut in (0..whole.len()).filter(|cut| *cut != 0 && *cut != one) {
             assert!(messages(whole.slice(..cut)).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_does_not_hide_the_others() {
+        let mut bytes = BytesMut::new();
+        bytes.put_slice(&frame(b"one", 0, ""));
+        bytes.put_slice(&frame(b"not so", MessageSysFlag::COMPRESSED_FLAG, ""));
+        bytes.put_slice(&frame(b"three", 0, ""));
+        let queue = Queue::new("t", "b", 0);
+        let mut messages = Messages::new(queue, frames(bytes.freeze()).unwrap());
+        let all = messages.clone();
+        assert_eq!(&messages.next().unwrap().unwrap().body[..], b"one");
+        let unreadable = messages.next().unwrap().unwrap_err();
+        assert!(unreadable.reason.contains("decompressed"), "{unreadable}");
+        assert_eq!(&messages.next().unwrap().unwrap().body[..], b"three");
+        assert!(messages.is_empty() && messages.next().is_none());
+        let error = all.read().unwrap_err().to_string();
+        assert!(error.contains("decompressed"), "{error}");
     }
 
     #[test]

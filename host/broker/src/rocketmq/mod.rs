@@ -33,7 +33,7 @@ mod sync;
 mod topics;
 
 pub(crate) use encode::is_reserved_property;
-pub use messages::Messages;
+pub use messages::{Messages, Unreadable};
 pub use settings::RocketMqSettings;
 
 use crate::error::BrokerError;

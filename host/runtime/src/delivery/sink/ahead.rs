@@ -41,15 +41,6 @@ impl Ahead {
         });
     }
 
-    /// What a pull has brought is of another size than it was.
-    pub(crate) fn grew(&self, from: usize, to: usize) {
-        if from != to {
-            self.0.send_modify(|unused| {
-                unused.bytes = unused.bytes.saturating_sub(from).saturating_add(to);
-            });
-        }
-    }
-
     /// What a pull has brought is used up.
     pub(crate) fn used(&self, bytes: usize) {
         self.0.send_modify(|unused| {
@@ -83,8 +74,6 @@ mod tests {
         assert!(!has_room(&ahead), "by bytes");
         ahead.used(BYTES);
         assert!(has_room(&ahead));
-        ahead.grew(10, BYTES);
-        assert!(!has_room(&ahead), "after decompression");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use connect_mapping::{MappingError, append_message};
 use connect_record::Queue;
 use connect_rows::{Builder, Parts};
 
-use super::seat::Seat;
+use super::seat::{Seat, offset};
 use crate::delivery::{Careful, TaskContext};
 use crate::error::story;
 
@@ -44,12 +44,19 @@ pub(crate) fn gather(
 ) -> Gathered {
     let most_records = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
     let most_bytes = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
-    let mut builder = room(seats, most_records, most_bytes);
+    let order = || (turn..seats.len()).chain(0..turn.min(seats.len()));
+    let open = || {
+        let seats = order().filter_map(|index| seats.get(index));
+        seats.filter(|seat| !seat.paused)
+    };
+    let walks = open()
+        .next()
+        .is_some_and(|seat| is_careful(careful, &seat.queue, seat.put));
+    let mut builder = room(open(), if walks { 1 } else { most_records }, most_bytes);
     let mut origins = Vec::new();
     let mut counts = Vec::new();
     let mut walked = false;
-    let order = (turn..seats.len()).chain(0..turn.min(seats.len()));
-    'seats: for index in order {
+    'seats: for index in order() {
         let Some(seat) = seats.get(index).filter(|seat| !seat.paused) else {
             continue;
         };
@@ -59,22 +66,27 @@ pub(crate) fn gather(
         }
         let mut count = 0;
         for message in &seat.waiting {
-            let size = message.body.len();
+            let size = message.as_ref().map_or(0, |message| message.body.len());
             let full = origins.len() >= most_records || builder.arena_bytes() + size > most_bytes;
             if full && !origins.is_empty() {
                 push(&mut counts, index, count);
                 break 'seats;
             }
             let (keys, values) = (&*ctx.spec.key_converter, &*ctx.spec.value_converter);
-            match append_message(
-                &mut builder,
-                &seat.queue,
-                &seat.partition,
-                message,
-                keys,
-                values,
-            ) {
-                Ok(()) => origins.push((index, message.queue_offset)),
+            let appended = match message {
+                Ok(message) => append_message(
+                    &mut builder,
+                    &seat.queue,
+                    &seat.partition,
+                    message,
+                    keys,
+                    values,
+                ),
+                Err(unreadable) => Err(MappingError::Unreadable(unreadable.reason.clone())),
+            };
+            let offset = offset(message);
+            match appended {
+                Ok(()) => origins.push((index, offset)),
                 // It may fit into the next batch, which begins with it. Bad ones before it have left
                 // names in this one as well.
                 Err(MappingError::TooLarge(_))
@@ -85,12 +97,12 @@ pub(crate) fn gather(
                 }
                 Err(error) if ctx.spec.skip_bad_records => {
                     tracing::warn!(connector = %ctx.spec.name, task = ctx.task, queue = %seat.queue,
-                        offset = message.queue_offset, error = %story(&error), "a bad message is skipped");
+                        offset, error = %story(&error), "a bad message is skipped");
                 }
                 Err(error) if origins.is_empty() && count == 0 => {
                     return Gathered::Bad(Bad {
                         seat: index,
-                        offset: message.queue_offset,
+                        offset,
                         error,
                     });
                 }
@@ -121,9 +133,13 @@ pub(crate) fn gather(
 }
 
 /// A builder with room for what is waiting, so that it does not grow record by record.
-fn room(seats: &[Seat], most_records: usize, most_bytes: usize) -> Builder {
-    let open = seats.iter().filter(|seat| !seat.paused);
-    let waiting = open.flat_map(|seat| &seat.waiting).take(most_records);
+fn room<'a>(
+    seats: impl Iterator<Item = &'a Seat>,
+    most_records: usize,
+    most_bytes: usize,
+) -> Builder {
+    let waiting = seats.flat_map(|seat| &seat.waiting).flatten();
+    let waiting = waiting.take(most_records);
     let (records, bytes) = waiting.fold((0, 0), |(records, bytes), message| {
         (records + 1, bytes + message.bytes())
     });

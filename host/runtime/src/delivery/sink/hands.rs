@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use connect_record::{Queue, QueueOffset};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::mirror::Mirror;
 use super::reader::{Note, Reader, Source};
@@ -20,6 +21,8 @@ pub(crate) struct Hands {
     pub(super) inbox: mpsc::Receiver<Note>,
     pub(super) seats: Vec<Seat>,
     readers: u64,
+    /// When queues that came or went are looked for. Not each plugin's: some do not live for so long.
+    pub(super) refresh_due: Instant,
     /// Whose turn it is.
     pub(super) turn: usize,
     pub(super) mirror: Mirror,
@@ -41,6 +44,7 @@ impl Hands {
             inbox,
             seats: Vec::new(),
             readers: 0,
+            refresh_due: Instant::now() + ctx.tuning.queue_refresh,
             turn: 0,
             mirror: Mirror::start(ctx.broker.clone(), group),
         }
@@ -59,6 +63,15 @@ impl Hands {
     pub(super) fn read(&mut self, queue: &Queue, offset: u64) -> Reader {
         self.readers += 1;
         self.source.read(self.readers, queue.clone(), offset)
+    }
+
+    /// Has each queue's next batch read, as far as it was pulled.
+    pub(super) fn fill(&mut self, ctx: &TaskContext) {
+        let records = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
+        let bytes = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
+        for seat in self.seats.iter_mut().filter(|seat| !seat.paused) {
+            seat.fill(records, bytes);
+        }
     }
 
     /// Where another plugin takes over.

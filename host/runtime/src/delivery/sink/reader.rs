@@ -61,11 +61,6 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// A pull's messages are of another size than they were.
-    pub(crate) fn grew(&self, from: usize, to: usize) {
-        self.ahead.grew(from, to);
-    }
-
     /// A pull's messages, so many bytes, have been used up.
     pub(crate) fn used(&self, bytes: usize) {
         self.ahead.used(bytes);

@@ -14,7 +14,7 @@ use crate::spec::{Flow, StartAt};
 impl Job<'_> {
     /// Looks for queues that came or went.
     pub(super) async fn refresh(&mut self) -> Result<(), TaskError> {
-        self.refresh_due = Instant::now() + self.ctx.tuning.queue_refresh;
+        self.hands.refresh_due = Instant::now() + self.ctx.tuning.queue_refresh;
         let Flow::Sink { topics, .. } = &self.ctx.spec.flow else {
             return Ok(());
         };
@@ -46,8 +46,12 @@ impl Job<'_> {
             return Ok(());
         }
         self.flush().await?;
-        // an exchange asks the broker anew, and so does whoever runs after a stop
-        if self.ctx.stop.is_cancelled() || self.exchange.is_some() {
+        if self.ctx.stop.is_cancelled() {
+            return Ok(());
+        }
+        if self.exchange.is_some() {
+            // the next plugin has them told at once
+            self.hands.refresh_due = Instant::now();
             return Ok(());
         }
         if !gone.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use connect_broker::{BrokerError, Incoming, Messages};
+use connect_broker::{BrokerError, Incoming, Messages, Unreadable};
 use connect_record::{Queue, QueueOffset};
 
 use super::reader::Reader;
@@ -13,10 +13,10 @@ pub(crate) struct Seat {
     /// The name under which the plugin sees the queue.
     pub(crate) partition: String,
     pub(crate) reader: Option<Reader>,
-    /// Pulled and not yet put, in order.
-    pub(crate) waiting: VecDeque<Incoming>,
-    /// Where each pull that `waiting` came from ends, and its bytes; offsets may have holes before that.
-    pulls: VecDeque<(u64, usize)>,
+    /// Read and not yet put, in order: as much as a batch takes.
+    pub(crate) waiting: VecDeque<Waiting>,
+    /// Pulls that are not used up.
+    pulls: VecDeque<Pull>,
     /// Everything below has been pulled.
     pulled: u64,
     /// The next offset to put.
@@ -27,6 +27,26 @@ pub(crate) struct Seat {
     pub(crate) paused: bool,
     /// Why the reader ended. Looked at once everything it brought has been put.
     pub(crate) trouble: Option<Trouble>,
+}
+
+/// A message, or what is wrong with it.
+pub(crate) type Waiting = Result<Incoming, Unreadable>;
+
+/// The place of a message in its queue.
+pub(crate) fn offset(message: &Waiting) -> u64 {
+    match message {
+        Ok(message) => message.queue_offset,
+        Err(unreadable) => unreadable.offset,
+    }
+}
+
+/// What one pull brought.
+struct Pull {
+    unread: Messages,
+    /// Where it ends; offsets may have holes before that.
+    end: u64,
+    /// Bytes of all its messages, as they are stored.
+    bytes: usize,
 }
 
 /// What a reader ended with.
@@ -56,32 +76,42 @@ impl Seat {
         }
     }
 
-    /// Takes up what a reader brought. Nothing that follows messages that cannot be read is taken up.
+    /// Takes up what a reader brought.
     pub(crate) fn bring(&mut self, messages: Messages, next: u64) {
-        let stored = messages.bytes();
-        let messages = match messages.read() {
-            Ok(messages) => messages,
-            Err(error) => {
-                self.reader = None;
-                self.trouble = Some(Trouble::Failed(error));
-                return;
-            }
-        };
-        // bodies that came compressed are larger now
-        let bytes = messages.iter().map(Incoming::bytes).sum();
-        if let Some(reader) = &self.reader {
-            reader.grew(stored, bytes);
-        }
-        self.waiting.extend(messages);
-        self.pulls.push_back((next, bytes));
+        self.pulls.push_back(Pull {
+            bytes: messages.bytes(),
+            unread: messages,
+            end: next,
+        });
         self.skip_to(next);
         self.settle_pulls();
+    }
+
+    /// Reads on until so many messages, or messages of so many bytes, are waiting. Not further: what came
+    /// compressed may be a thousand times as large.
+    pub(crate) fn fill(&mut self, records: usize, bytes: usize) {
+        let size = |message: &Waiting| message.as_ref().map_or(0, Incoming::bytes);
+        let mut waiting: usize = self.waiting.iter().map(size).sum();
+        for pull in &mut self.pulls {
+            while self.waiting.len() < records && waiting < bytes {
+                let Some(message) = pull.unread.next() else {
+                    break;
+                };
+                waiting = waiting.saturating_add(size(&message));
+                self.waiting.push_back(message);
+            }
+        }
+    }
+
+    /// Whether everything that was pulled has been put.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.waiting.is_empty() && self.pulls.iter().all(|pull| pull.unread.is_empty())
     }
 
     /// Nothing is left between what is waiting and `next`.
     pub(crate) fn skip_to(&mut self, next: u64) {
         self.pulled = self.pulled.max(next);
-        if self.waiting.is_empty() {
+        if self.is_drained() {
             self.put = self.pulled;
         }
     }
@@ -90,10 +120,10 @@ impl Seat {
     pub(crate) fn taken(&mut self, count: usize) {
         for _ in 0..count {
             if let Some(message) = self.waiting.pop_front() {
-                self.put = message.queue_offset + 1;
+                self.put = offset(&message) + 1;
             }
         }
-        if count > 0 && self.waiting.is_empty() {
+        if count > 0 && self.is_drained() {
             self.put = self.put.max(self.pulled);
         }
         self.settle_pulls();
@@ -101,14 +131,12 @@ impl Seat {
 
     /// Lets the reader pull again for each pull that is used up.
     fn settle_pulls(&mut self) {
-        let first = self.waiting.front().map(|message| message.queue_offset);
-        while let Some((end, bytes)) = self.pulls.front().copied() {
-            if first.is_some_and(|first| first < end) {
-                return;
-            }
-            self.pulls.pop_front();
+        let first = self.waiting.front().map(offset);
+        let used =
+            |pull: &mut Pull| pull.unread.is_empty() && first.is_none_or(|first| first >= pull.end);
+        while let Some(pull) = self.pulls.pop_front_if(used) {
             if let Some(reader) = &self.reader {
-                reader.used(bytes);
+                reader.used(pull.bytes);
             }
         }
     }

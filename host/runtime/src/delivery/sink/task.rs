@@ -122,7 +122,6 @@ pub(super) struct Job<'a> {
     /// Records put since the last flush.
     pub(super) unflushed: u64,
     pub(super) flush_due: Option<Instant>,
-    pub(super) refresh_due: Instant,
     pub(super) careful: Careful,
     pub(super) desk: Desk,
     pub(super) start: StartAt,
@@ -174,7 +173,6 @@ impl<'a> Job<'a> {
             hands,
             unflushed: 0,
             flush_due: None,
-            refresh_due: now + ctx.tuning.queue_refresh,
             careful: ctx.careful.clone(),
             desk,
             start,
@@ -221,12 +219,13 @@ impl Job<'_> {
             {
                 self.flush_and(Then::GoOn).await?;
             }
-            if self.refresh_due <= now {
+            if self.hands.refresh_due <= now {
                 self.refresh().await?;
             }
             if self.is_crowded().await? {
                 continue;
             }
+            self.hands.fill(self.ctx);
             match gather(self.ctx, &self.hands.seats, self.hands.turn, &self.careful) {
                 Gathered::Chunk(chunk) => {
                     self.hands.turn = (self.hands.turn + 1) % self.hands.seats.len().max(1);
@@ -236,8 +235,8 @@ impl Job<'_> {
                 Gathered::Nothing => {
                     let due = self
                         .flush_due
-                        .unwrap_or(self.refresh_due)
-                        .min(self.refresh_due);
+                        .unwrap_or(self.hands.refresh_due)
+                        .min(self.hands.refresh_due);
                     let since = Instant::now();
                     tokio::select! {
                         () = self.ctx.stop.cancelled() => return Ok(End::Stop),

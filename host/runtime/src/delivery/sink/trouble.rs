@@ -14,7 +14,7 @@ use crate::spec::OffsetLost;
 impl Job<'_> {
     /// Deals with a queue whose reader has ended, once everything it brought has been put.
     pub(super) async fn troubled(&mut self) -> Result<(), TaskError> {
-        let ripe = |seat: &Seat| seat.trouble.is_some() && seat.waiting.is_empty();
+        let ripe = |seat: &Seat| seat.trouble.is_some() && seat.is_drained();
         let Some(index) = self.hands.seats.iter().position(ripe) else {
             return Ok(());
         };

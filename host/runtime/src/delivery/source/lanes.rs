@@ -358,3 +358,6 @@ impl Courier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,13 @@ use std::io::Read;
 use bytes::{Buf, Bytes};
 use rocketmq_model::common::compression::compression_type::CompressionType;
 use rocketmq_model::common::sys_flag::message_sys_flag::MessageSysFlag;
-use rocketmq_protocol::common::compression::compressor_factory::CompressorFactory;
 
 /// Most bytes of one body. Brokers take 4 MiB as they are shipped, before compression as after it.
 const MOST: usize = 64 * 1024 * 1024;
 /// How an LZ4 frame begins.
 const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+/// How its blocks end.
+const LZ4_END: [u8; 4] = [0; 4];
 
 /// A body as its producer made it.
 ///
@@ -36,33 +37,41 @@ fn expand(kind: CompressionType, stored: &[u8], most: usize) -> Result<Bytes, St
             let decoder = zstd::stream::read::Decoder::new(stored);
             bounded(decoder.map_err(|error| broken(&error))?, most)
         }
+        CompressionType::LZ4 if stored.starts_with(&LZ4_FRAME) => lz4_frame(stored, most),
         CompressionType::LZ4 => {
-            if stored.starts_with(&LZ4_FRAME) {
-                return Err(
-                    "its body is an LZ4 frame, which is not read here; have its producer use \
-                            zlib or zstd"
-                        .to_owned(),
-                );
-            }
             // the size stands in front, and the library believes it
-            let mut head = stored;
-            let size = usize::try_from(head.try_get_u32_le().unwrap_or_default());
+            let mut block = stored;
+            let size = usize::try_from(block.try_get_u32_le().unwrap_or_default());
             let Some(size) = size.ok().filter(|size| *size <= most) else {
                 return Err(too_much());
             };
-            let lz4 = CompressorFactory::get_compressor(kind);
-            let body = lz4.decompress(stored).map_err(|error| broken(&error))?;
+            let body = lz4_flex::block::decompress(block, size).map_err(|error| broken(&error))?;
             if body.len() != size {
                 return Err(format!(
                     "its body is {} bytes and says it is {size}",
                     body.len()
                 ));
             }
-            Ok(Some(body))
+            return Ok(body.into());
         }
     }
     .map_err(|error| broken(&error))?
     .ok_or_else(too_much)
+}
+
+/// An LZ4 frame, as producers in Java write it. The library takes one that ends after any block for whole:
+/// only one that needs no end put behind it is.
+fn lz4_frame(stored: &[u8], most: usize) -> std::io::Result<Option<Bytes>> {
+    let mut end = &LZ4_END[..];
+    let mut rest = Read::chain(stored, &mut end);
+    let body = bounded(lz4_flex::frame::FrameDecoder::new(&mut rest), most)?;
+    let (rest, _) = rest.into_inner();
+    if body.is_some() && !(rest.is_empty() && end.len() == LZ4_END.len()) {
+        return Err(std::io::Error::other(
+            "the frame and the body do not end together",
+        ));
+    }
+    Ok(body)
 }
 
 /// All that `from` has; none when that is more than `most`.
@@ -76,6 +85,11 @@ fn bounded(from: impl Read, most: usize) -> std::io::Result<Option<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+    use rocketmq_protocol::common::compression::compressor_factory::CompressorFactory;
+
     use super::*;
 
     const KINDS: [CompressionType; 3] = [
@@ -121,8 +135,37 @@ mod tests {
         let short = [9, 0, 0, 0, 0x20, b'a', b'b'];
         let error = expand(CompressionType::LZ4, &short, MOST).unwrap_err();
         assert!(error.contains("2 bytes and says it is 9"), "{error}");
-        let frame = expand(CompressionType::LZ4, &LZ4_FRAME, MOST).unwrap_err();
-        assert!(frame.contains("LZ4 frame"), "{frame}");
+    }
+
+    /// Independent blocks, no checksums, an end: what the Java library writes unless told otherwise.
+    fn frame(whole: &[u8], info: FrameInfo) -> Vec<u8> {
+        let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(whole).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn lz4_frames_come_out_whole_or_not_at_all() {
+        let whole: Vec<u8> = (0..140_000_u32).map(|n| (n / 900) as u8).collect();
+        let plain = || FrameInfo::new().block_size(BlockSize::Max64KB);
+        for info in [
+            plain(),
+            plain().block_mode(BlockMode::Linked),
+            plain().block_checksums(true).content_checksum(true),
+        ] {
+            let frame = frame(&whole, info);
+            let read = |stored: &[u8], most| expand(CompressionType::LZ4, stored, most);
+            assert!(read(&frame, whole.len()).unwrap() == whole);
+            let error = read(&frame, whole.len() - 1).unwrap_err();
+            assert!(error.contains("more than 139999 bytes"), "{error}");
+            // also between two blocks
+            for end in LZ4_FRAME.len()..frame.len() {
+                let error = read(&frame[..end], MOST).unwrap_err();
+                assert!(error.contains("cannot be decompressed"), "{end}: {error}");
+            }
+            let error = read(&[&frame[..], b"x"].concat(), MOST).unwrap_err();
+            assert!(error.contains("do not end together"), "{error}");
+        }
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Cluster {
         format!("127.0.0.1:{}", self.namesrv_port)
     }
 
+    /// The address of the broker itself, for who asks it without its clients.
+    pub fn broker(&self) -> String {
+        format!("127.0.0.1:{}", self.broker_port)
+    }
+
     /// When it last said that it was ready.
     pub fn ready_at(&self) -> Instant {
         self.ready_at

@@ -26,6 +26,8 @@ pub struct House {
     pub setup: Setup,
     /// The worker that runs.
     pub worker: Worker,
+    /// The address of the broker.
+    pub broker: String,
     neighbour: String,
 }
 
@@ -141,6 +143,7 @@ pub fn in_a_house_with(
         let mut house = House {
             setup,
             worker,
+            broker: cluster.broker(),
             neighbour: String::new(),
         };
         house.topic("neighbour", "")?;

@@ -28,4 +28,5 @@ pub mod skip;
 pub mod store;
 pub mod swaps;
 pub mod wait;
+pub mod wire;
 pub mod worker;

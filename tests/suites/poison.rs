@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use connect_tests::house::{PATIENCE, content, in_a_house};
-use connect_tests::wait;
+use connect_tests::house::{PATIENCE, content, in_a_house, in_a_house_with};
+use connect_tests::{wait, wire};
 use serde_json::{Value, json};
 
 /// Spans outside the arena, wrong indices, bits, sizes and texts, and too much of everything.
@@ -17,6 +17,12 @@ const LIARS: [&str; 6] = [
     "bad-text-source",
     "too-much-source",
 ];
+
+const ONE_QUEUE: &str = "[delivery]\ntopic-queues = 1\n";
+
+fn file_sink(topic: &str, filename: &str) -> Value {
+    json!({"connector.class": "file-sink", "filename": filename, "connect.topicnames": topic})
+}
 
 fn poison_sink(topic: &str, poison: &str, answer: &str) -> Value {
     json!({"connector.class": "poison-sink", "poison": poison, "answer": answer, "out": "good.txt",
@@ -126,6 +132,40 @@ fn a_rejected_record_stops_the_task_or_is_skipped_as_configured() -> Result<()> 
             })?;
         }
         Ok(())
+    })
+}
+
+/// A message that says it is compressed and is not is a bad record as any other: what stands before it
+/// goes through, it is named, and it is passed only where that is wanted.
+#[test]
+fn a_message_that_cannot_be_read_stops_the_task_or_is_skipped() -> Result<()> {
+    in_a_house_with(&[], ONE_QUEUE, |house| {
+        house.topic("broken", "one\ntwo\n")?;
+        house.create("first", &file_sink("broken", "first.txt"))?;
+        house.becomes("first.txt", "one\ntwo\n")?;
+        wire::send_as_compressed(&house.broker, "broken", 0, b"no zlib")?;
+        house.append("broken.txt", "three\n")?;
+        let words = ["`first`", "task 0", "broken/", "offset 2", "decompressed"];
+        house.fails_with("first", &words)?;
+        house.becomes("first.txt", "one\ntwo\n")?;
+        ensure!(
+            house.setup.durable()?.committed("first") == 2,
+            "the offset passed the message"
+        );
+        house.is_healthy()?;
+
+        // one that meets it amid others, and one that has nothing else
+        let mut lenient = file_sink("broken", "lenient.txt");
+        lenient["errors.tolerance"] = json!("all");
+        house.create("lenient", &lenient)?;
+        house.becomes("lenient.txt", "one\ntwo\nthree\n")?;
+        lenient["filename"] = json!("first.txt");
+        house.create("first", &lenient)?;
+        house.becomes("first.txt", "one\ntwo\nthree\n")?;
+        wait::until_true("everything is committed", PATIENCE, || {
+            let durable = house.setup.durable()?;
+            Ok(["first", "lenient"].map(|name| durable.committed(name)) == [4, 4])
+        })
     })
 }
 

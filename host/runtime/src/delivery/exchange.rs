@@ -191,37 +191,20 @@ impl TaskContext {
         open: impl Future<Output = Result<T, TaskError>>,
     ) -> Result<T, TaskError> {
         let limit = self.tuning.drain;
-        self.within(limit, open).await.unwrap_or_else(|| {
-            Err(TaskError::Slow {
-                place: self.who(),
-                limit,
+        within(limit, || self.metrics.held(), open)
+            .await
+            .unwrap_or_else(|| {
+                Err(TaskError::Slow {
+                    place: self.who(),
+                    limit,
+                })
             })
-        })
-    }
-
-    /// What comes of `work`; none when it takes longer than `limit`, not counting the time in which the
-    /// plugin was held back: that says nothing of the plugin.
-    async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-        let held_before = self.metrics.held();
-        let end = Instant::now() + limit;
-        let mut until = end;
-        let mut work = pin!(work);
-        loop {
-            if let Ok(done) = tokio::time::timeout_at(until, work.as_mut()).await {
-                return Some(done);
-            }
-            let later = end + self.metrics.held().saturating_sub(held_before);
-            if later <= until {
-                return None;
-            }
-            until = later;
-        }
     }
 
     /// Lets an instance close, for as long as a drain may take. A close that fails loses nothing: what
     /// was confirmed is committed by now, or on its way.
     pub(crate) async fn closes(&self, closing: impl Future<Output = Answer<()>>) {
-        match self.within(self.tuning.drain, closing).await {
+        match within(self.tuning.drain, || self.metrics.held(), closing).await {
             Some(Ok(())) => {}
             Some(Err(failed)) => {
                 let error = failed.at(self.who());
@@ -265,5 +248,74 @@ impl TaskContext {
             sink_settings,
             ..self.clone()
         }
+    }
+}
+
+/// What comes of `work`; none when it takes longer than `limit`, not counting the time in which the
+/// plugin was held back, by what `held` says of all of it: that says nothing of the plugin.
+async fn within<T>(
+    limit: Duration,
+    held: impl Fn() -> Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let held_before = held();
+    let end = Instant::now() + limit;
+    let mut until = end;
+    let mut work = pin!(work);
+    loop {
+        if let Ok(done) = tokio::time::timeout_at(until, work.as_mut()).await {
+            return Some(done);
+        }
+        let later = end + held().saturating_sub(held_before);
+        if later <= until {
+            return None;
+        }
+        until = later;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(20);
+    /// Longer than any machine stands still.
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[tokio::test]
+    async fn held_time_is_not_counted() {
+        let (done, work) = oneshot::channel();
+        let (done, asked) = (RefCell::new(Some(done)), Cell::new(0));
+        // held back from before, and then for all of the limit: the work ends only after it
+        let held = || {
+            asked.set(asked.get() + 1);
+            if asked.get() == 1 {
+                return LONG;
+            }
+            if let Some(done) = done.take() {
+                done.send(()).unwrap();
+            }
+            LONG * 2
+        };
+        assert_eq!(within(LIMIT, held, work).await, Some(Ok(())));
+        assert_eq!(asked.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_held_once_gives_time_once() {
+        let asked = Cell::new(0);
+        let held = || {
+            asked.set(asked.get() + 1);
+            if asked.get() == 1 { LONG } else { LONG + LIMIT }
+        };
+        let begun = Instant::now();
+        assert_eq!(
+            within(LIMIT, held, std::future::pending::<()>()).await,
+            None
+        );
+        assert!(begun.elapsed() >= LIMIT * 2);
+        assert_eq!(asked.get(), 3);
     }
 }

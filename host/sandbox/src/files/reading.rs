@@ -242,4 +242,12 @@ mod tests {
         };
         assert_eq!((at(0), at(2), at(3)), ("ab".into(), "c".into(), "".into()));
     }
+
+    #[test]
+    fn a_file_ends_behind_its_last_byte_and_not_before() {
+        assert!(ends(&file(b""), 0));
+        let file = file(b"12345");
+        let known: Vec<bool> = (0..8).map(|place| ends(&file, place)).collect();
+        assert_eq!(known, [false, false, false, false, false, true, true, true]);
+    }
 }

@@ -13,6 +13,7 @@ use connect_tests::worker::Setup;
 use crate::case::{Flow, Run, Subject};
 use crate::room::Room;
 use crate::stage::{Broker, Kind, PATIENCE};
+use crate::turns;
 
 const WORKER: &str = "worker";
 pub(crate) const MIB: f64 = 1024.0 * 1024.0;
@@ -42,11 +43,12 @@ pub(crate) fn rounds(
     let (mut ours, mut theirs, mut bare) = (Samples::default(), Samples::default(), Vec::new());
     let has_bare = room.flow() != Flow::Relay;
     for round in 0..rounds {
-        for turn in 0..3 {
-            match (round + turn) % 3 {
+        for at in turns::order(3, round) {
+            match at {
                 0 => ours.add(&room.run(Subject::Worker)?),
                 1 => {
                     if let Some(peer) = &mut peer {
+                        turns::quiet()?;
                         theirs.add(&peer.run().with_context(|| peer.name())?);
                     }
                 }

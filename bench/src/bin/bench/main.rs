@@ -24,6 +24,7 @@ mod scale;
 mod stage;
 mod start;
 mod swaps;
+mod turns;
 mod wall;
 
 use std::path::{Path, PathBuf};

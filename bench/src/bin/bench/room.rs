@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::beside;
 use crate::case::{Case, Flow, Run, Subject};
 use crate::stage::{Broker, Native, PATIENCE, lines};
+use crate::turns;
 
 /// Where a case is measured: its broker, its worker, its files.
 pub(crate) struct Room {
@@ -63,9 +64,7 @@ impl Room {
         let mut rates = vec![Vec::new(); subjects.len()];
         let mut cpus = vec![Vec::new(); subjects.len()];
         for round in 0..rounds {
-            for turn in 0..subjects.len() {
-                // whoever is first in one round is second in the next
-                let at = (round + turn) % subjects.len();
+            for at in turns::order(subjects.len(), round) {
                 let subject = *subjects.get(at).context("no subject")?;
                 let run = self.run(subject).with_context(|| subject.name())?;
                 if let (Some(rates), Some(cpus)) = (rates.get_mut(at), cpus.get_mut(at)) {
@@ -141,6 +140,7 @@ impl Room {
 
     pub(crate) fn run(&mut self, subject: Subject) -> Result<Run> {
         self.runs += 1;
+        turns::quiet()?;
         let name = format!("run-{}", self.runs);
         let out = self.setup.file(&name);
         std::fs::create_dir_all(&out).context("cannot make the output's folder")?;

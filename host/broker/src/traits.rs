@@ -35,6 +35,20 @@ pub trait Broker: Send + Sync + 'static {
         topic: &'a str,
     ) -> BoxFuture<'a, Result<Option<Vec<Queue>>, BrokerError>>;
 
+    /// As [`topic_queues`](Self::topic_queues), but what a name server said less than `age` ago will do:
+    /// for many who look again and again for queues that came or went.
+    ///
+    /// # Errors
+    /// As there.
+    fn topic_queues_lately<'a>(
+        &'a self,
+        topic: &'a str,
+        age: Duration,
+    ) -> BoxFuture<'a, Result<Option<Vec<Queue>>, BrokerError>> {
+        let _ = age;
+        self.topic_queues(topic)
+    }
+
     /// Creates `topic` with `queues` queues on each master broker of the cluster, or grows it to
     /// that number where it has fewer; never shrinks it and never touches its other properties.
     /// Returns all its queues once they can be seen at the name server.

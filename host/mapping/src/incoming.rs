@@ -1,5 +1,7 @@
 //! Message to record.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -52,7 +54,8 @@ impl<'a> Notes<'a> {
 /// Appends the record of one message to a batch for a sink.
 ///
 /// # Errors
-/// [`MappingError`] when body, key or a property cannot be read; the batch is as before then.
+/// [`MappingError`] when body, key or a property cannot be read; the batch is as before then, but for
+/// texts in its tables where it is too large.
 pub fn append_message(
     batch: &mut Builder,
     queue: &Queue,
@@ -82,8 +85,8 @@ pub fn append_message(
         Some("null") => None,
         Some(other) => {
             return Err(MappingError::Property {
-                property: VALUE,
-                found: other.to_owned(),
+                property: VALUE.to_owned(),
+                found: other.chars().take(SHOWN).collect(),
                 reason: "it is `empty` or `null`",
             });
         }
@@ -133,16 +136,19 @@ fn key_of(keys: Option<&str>, note: Option<&str>) -> Result<Option<Bytes>, Mappi
     })
 }
 
-fn decode64(property: &'static str, text: &str) -> Result<Bytes, MappingError> {
+fn decode64(property: &str, text: &str) -> Result<Bytes, MappingError> {
     STANDARD
         .decode(text)
         .map(Bytes::from)
         .map_err(|_| MappingError::Property {
-            property,
-            found: text.to_owned(),
+            property: property.to_owned(),
+            found: text.chars().take(SHOWN).collect(),
             reason: "it is marked as base64 and is not",
         })
 }
+
+/// So much of a property is shown in an error, in characters.
+const SHOWN: usize = 100;
 
 /// The headers whose values are base64 in the message, by name.
 fn binary_headers<'a>(
@@ -152,11 +158,12 @@ fn binary_headers<'a>(
     let Some(list) = list else {
         return Ok(Vec::new());
     };
+    let listed: HashSet<&str> = list.split(SEPARATOR).collect();
     // each property once, however often it is listed
-    let headers = message.properties.iter().filter_map(|(name, value)| {
-        let name = name.strip_prefix(HEADER_PREFIX)?;
-        let listed = list.split(SEPARATOR).any(|known| known == name);
-        listed.then(|| decode64(BINARY_HEADERS, value).map(|bytes| (name, bytes)))
+    let headers = message.properties.iter().filter_map(|(property, value)| {
+        let name = property.strip_prefix(HEADER_PREFIX)?;
+        let listed = listed.contains(name);
+        listed.then(|| decode64(property, value).map(|bytes| (name, bytes)))
     });
     headers.collect()
 }

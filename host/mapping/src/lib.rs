@@ -56,8 +56,8 @@ pub enum MappingError {
     #[error("property `{property}` holds {found:?}: {reason}")]
     Property {
         /// Its name.
-        property: &'static str,
-        /// Its value.
+        property: String,
+        /// Its value, the beginning of a long one.
         found: String,
         /// What was expected.
         reason: &'static str,

@@ -68,7 +68,7 @@ impl Default for WorkerSettings {
 /// Sizes and times of the data path. A connector may override the starred ones.
 #[derive(Clone, Debug)]
 pub struct Tuning {
-    /// Records of one batch across the wall, `batch.records`*. Default 1 000.
+    /// Records of one batch across the wall, `batch.records`*. Default 1 024.
     pub batch_records: u32,
     /// Bytes of one batch across the wall, `batch.bytes`*. Default 1 MiB; a single record may
     /// exceed it.
@@ -84,7 +84,7 @@ pub struct Tuning {
     pub pull_messages: u32,
     /// How long a pull waits at the broker. Default 15 s.
     pub pull_wait: Duration,
-    /// How often a task looks for queues that came or went. Default 5 s.
+    /// How often a task looks for queues that came or went. Default 15 s.
     pub queue_refresh: Duration,
     /// Queues of a topic that the worker creates. Default 8.
     pub topic_queues: u32,
@@ -105,7 +105,7 @@ impl Default for Tuning {
             flush_interval: Duration::from_secs(1),
             pull_messages: 1_024,
             pull_wait: Duration::from_secs(15),
-            queue_refresh: Duration::from_secs(5),
+            queue_refresh: Duration::from_secs(15),
             topic_queues: 8,
             drain: Duration::from_secs(10),
             broker_retry: (Duration::from_millis(100), Duration::from_secs(1)),

@@ -14,6 +14,15 @@ const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// How its blocks end.
 const LZ4_END: [u8; 4] = [0; 4];
 
+/// Bytes that reading a body may make at most, whatever comes of it.
+pub(super) fn most(flags: i32) -> usize {
+    if MessageSysFlag::check(flags, MessageSysFlag::COMPRESSED_FLAG) {
+        MOST
+    } else {
+        0
+    }
+}
+
 /// A body as its producer made it.
 ///
 /// # Errors

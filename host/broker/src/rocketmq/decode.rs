@@ -23,15 +23,69 @@ pub(super) fn frames(mut bytes: Bytes) -> Result<Vec<Frame>, String> {
         let at = frames.len();
         let frame = frame(&mut bytes)
             .map_err(|error| format!("message {at} of the answer cannot be read: {error}"))?;
-        frames.push(frame);
+        if frame.flags & WRAPPED == WRAPPED {
+            unwrap(frame, &mut frames);
+        } else {
+            frames.push(frame);
+        }
     }
     Ok(frames)
 }
+
+/// Marks several messages that the broker keeps as one entry: their queue is of the kind `BatchCQ`.
+const WRAPPED: i32 = MessageSysFlag::INNER_BATCH_FLAG | MessageSysFlag::NEED_UNWRAP_FLAG;
+
+/// Takes an entry's messages out of it; each has the next offset. One that cannot be taken apart stays as
+/// it is and can never be read.
+fn unwrap(entry: Frame, frames: &mut Vec<Frame>) {
+    let first = frames.len();
+    let mut rest = entry.body.clone();
+    while !rest.is_empty() {
+        let Ok((body, properties)) = inner(&mut rest) else {
+            frames.truncate(first);
+            break;
+        };
+        let place = u64::try_from(frames.len() - first).unwrap_or(u64::MAX);
+        frames.push(Frame {
+            queue_offset: entry.queue_offset.saturating_add(place),
+            flags: entry.flags & !WRAPPED,
+            body,
+            properties,
+            store_host: entry.store_host.clone(),
+            ..entry
+        });
+    }
+    if frames.len() == first {
+        let properties = Properties::from_wire(&entry.properties);
+        let count = properties.get(MessageConst::PROPERTY_INNER_NUM);
+        let places = count.and_then(|count| count.parse().ok()).unwrap_or(1);
+        frames.push(Frame { places, ..entry });
+    }
+}
+
+/// Takes the next message of an entry: size, magic code, checksum, flag, body with its length in 4 bytes,
+/// properties with 2.
+fn inner(rest: &mut Bytes) -> Result<(Bytes, Bytes), &'static str> {
+    let size = rest.clone().try_get_u32().map_err(|_| SHORT)?;
+    let mut one = take(rest, usize::try_from(size).unwrap_or(usize::MAX))?;
+    take(&mut one, 4 * 4)?;
+    let length = one.try_get_u32().map_err(|_| SHORT)?;
+    let body = take(&mut one, usize::try_from(length).unwrap_or(usize::MAX))?;
+    let length = one.try_get_u16().map_err(|_| SHORT)?.into();
+    let properties = take(&mut one, length)?;
+    one.is_empty()
+        .then_some((body, properties))
+        .ok_or("it is longer than its parts")
+}
+
+const SHORT: &str = "it ends early";
 
 /// What is used of a message's frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     queue_offset: u64,
+    /// How many offsets it takes: several where it holds messages that cannot be taken out of it.
+    places: u64,
     commit_log_offset: i64,
     flags: i32,
     born_timestamp: i64,
@@ -46,7 +100,6 @@ pub(super) struct Frame {
 /// in the log, system flags, born at, born where, stored at, stored where, tries, transaction, body with
 /// its length in 4 bytes, topic with its length in 1 (2 in the second version), properties with 2.
 fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
-    const SHORT: &str = "it ends early";
     let size = bytes.clone().try_get_u32().map_err(|_| SHORT)?;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size > bytes.len() {
@@ -89,6 +142,7 @@ fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
     }
     Ok(Frame {
         queue_offset,
+        places: 1,
         commit_log_offset,
         flags,
         born_timestamp,
@@ -102,6 +156,16 @@ fn frame(bytes: &mut Bytes) -> Result<Frame, &'static str> {
 impl Frame {
     pub(super) fn queue_offset(&self) -> u64 {
         self.queue_offset
+    }
+
+    /// The offset behind it.
+    pub(super) fn end(&self) -> u64 {
+        self.queue_offset.saturating_add(self.places)
+    }
+
+    /// The most bytes that reading it may make beside those it has.
+    pub(super) fn most(&self) -> usize {
+        body::most(self.flags)
     }
 
     /// Of the body, as it is stored, and of the properties.
@@ -122,6 +186,7 @@ impl Frame {
     pub(super) fn at(queue_offset: u64) -> Self {
         Self {
             queue_offset,
+            places: 1,
             commit_log_offset: 0,
             flags: 0,
             born_timestamp: 0,
@@ -135,12 +200,15 @@ impl Frame {
 
 fn take(rest: &mut Bytes, count: usize) -> Result<Bytes, &'static str> {
     if count > rest.len() {
-        return Err("it ends early");
+        return Err(SHORT);
     }
     Ok(rest.split_to(count))
 }
 
 fn message(frame: Frame) -> Result<Incoming, String> {
+    if frame.flags & WRAPPED == WRAPPED {
+        return Err("it is a batch of messages that cannot be taken apart".to_owned());
+    }
     let properties = Properties::from_wire(&frame.properties);
     let id = properties.get(MessageConst::PROPERTY_UNIQ_CLIENT_MESSAGE_ID_KEYIDX);
     let broker_id = match id {
@@ -166,8 +234,9 @@ fn broker_message_id(frame: &Frame) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, Incoming, MESSAGE_MAGIC_CODE, MessageSysFlag, frames};
-    use crate::rocketmq::Messages;
+    use super::{Frame, Incoming, MESSAGE_MAGIC_CODE, MessageSysFlag, WRAPPED, frames};
+    use crate::message::Outgoing;
+    use crate::rocketmq::{Messages, encode};
     use bytes::{BufMut, Bytes, BytesMut};
     use connect_record::Queue;
     use proptest::prelude::*;
@@ -211,6 +280,38 @@ mod tests {
         let length = u32::try_from(out.len()).unwrap().to_be_bytes();
         out[..4].copy_from_slice(&length);
         out.freeze()
+    }
+
+    #[test]
+    fn messages_that_are_kept_as_one_entry_are_taken_apart() {
+        let mut second = Outgoing::new("two");
+        second.properties = vec![("n".into(), "v".into())];
+        let body = encode::batch(&[Outgoing::new("one"), second]);
+        let about = "INNER_NUM\u{1}2\u{2}";
+        let read = messages(frame(&body, WRAPPED, about)).unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!((&*read[0].body, &*read[1].body), (&b"one"[..], &b"two"[..]));
+        assert_eq!(read[0].queue_offset + 1, read[1].queue_offset);
+        assert_eq!(
+            (read[0].property("n"), read[1].property("n")),
+            (None, Some("v"))
+        );
+        // one flag alone means something else
+        let flag = MessageSysFlag::INNER_BATCH_FLAG;
+        assert_eq!(messages(frame(&body, flag, about)).unwrap()[0].body, body);
+
+        for end in 1..body.len() {
+            let cut = frames(frame(&body[..end], WRAPPED, about)).unwrap();
+            let [entry] = &cut[..] else {
+                // the first of them, whole
+                continue;
+            };
+            if entry.flags & WRAPPED == WRAPPED {
+                assert_eq!(entry.end(), read[1].queue_offset + 1);
+                let error = entry.clone().read().unwrap_err();
+                assert!(error.contains("taken apart"), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Unreadable {
     pub offset: u64,
     /// What is wrong with it.
     pub reason: String,
+    /// Bytes that were made at most to find that out.
+    pub spent: usize,
 }
 
 impl Messages {
@@ -63,7 +65,12 @@ impl Iterator for Messages {
 
     fn next(&mut self) -> Option<Self::Item> {
         let frame = self.frames.pop_front()?;
-        let offset = frame.queue_offset();
-        Some(frame.read().map_err(|reason| Unreadable { offset, reason }))
+        let (offset, spent) = (frame.queue_offset(), frame.most());
+        let unreadable = |reason| Unreadable {
+            offset,
+            reason,
+            spent,
+        };
+        Some(frame.read().map_err(unreadable))
     }
 }

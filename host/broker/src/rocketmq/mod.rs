@@ -126,6 +126,17 @@ impl Broker for RocketMq {
         Box::pin(self.queues_of("read route", topic))
     }
 
+    fn topic_queues_lately<'a>(
+        &'a self,
+        topic: &'a str,
+        age: Duration,
+    ) -> BoxFuture<'a, Result<Option<Vec<Queue>>, BrokerError>> {
+        match self.routes.known_lately(topic, age) {
+            Some(queues) => Box::pin(std::future::ready(Ok(Some(queues)))),
+            None => self.topic_queues(topic),
+        }
+    }
+
     fn ensure_topic<'a>(
         &'a self,
         topic: &'a str,

@@ -95,7 +95,8 @@ impl RocketMq {
                 let frames = decode::frames(body).map_err(|reason| about.nonsense(reason))?;
                 let found = delivered(queue, frames, offset);
                 let Some(found) = found.map_err(|reason| about.nonsense(reason))? else {
-                    return Ok(Some(Pulled::Nothing { next: offset }));
+                    // nothing new in a full answer: not to be asked for again at once
+                    return Ok(None);
                 };
                 if let Pulled::Messages { next, .. } = &found {
                     self.ends.reaches(queue, *next);
@@ -164,8 +165,8 @@ fn delivered(queue: &Queue, mut frames: Vec<Frame>, offset: u64) -> Result<Optio
         ));
     }
     // Brokers that keep a batch as one entry deliver it whole, even when asked for its middle.
-    frames.retain(|frame| frame.queue_offset() >= offset);
-    let next = frames.last().map(|last| last.queue_offset() + 1);
+    frames.retain(|frame| frame.end() > offset);
+    let next = frames.last().map(Frame::end);
     Ok(next.map(|next| Pulled::Messages {
         messages: Messages::new(queue.clone(), frames),
         next,

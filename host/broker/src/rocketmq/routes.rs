@@ -57,6 +57,18 @@ impl Routes {
         Some(queues)
     }
 
+    /// What is known of a topic of which a name server has spoken less than `age` ago.
+    pub(super) fn known_lately(&self, topic: &str, age: Duration) -> Option<Vec<Queue>> {
+        let newest = lock(&self.topics)
+            .get(topic)?
+            .values()
+            .map(|part| part.seen)
+            .max()?;
+        (newest.elapsed() < age)
+            .then(|| self.known(topic))
+            .flatten()
+    }
+
     /// Whether the topic has this queue; `None` when nothing is known of its broker's part.
     pub(super) fn has(&self, queue: &Queue) -> Option<bool> {
         let topics = lock(&self.topics);

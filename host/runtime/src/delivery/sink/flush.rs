@@ -58,7 +58,9 @@ impl Job<'_> {
                 for end in &mut ends {
                     let covered = upto.iter().find(|known| known.queue == end.queue);
                     let covered = covered.map_or(0, |known| known.next);
-                    if covered < end.next {
+                    let seat = self.hands.seats.iter().find(|seat| seat.queue == end.queue);
+                    let whole = seat.is_some_and(|seat| seat.is_covered(covered));
+                    if !whole && covered < end.next {
                         end.next = covered;
                         // the rest is asked for again, records or not
                         self.unflushed = 1;

@@ -87,7 +87,7 @@ pub(crate) fn gather(
             let offset = offset(message);
             match appended {
                 Ok(()) => origins.push((index, offset)),
-                // It may fit into the next batch, which begins with it. Bad ones before it have left
+                // It may fit into a later batch, which begins with its queue. Bad ones before it have left
                 // names in this one as well.
                 Err(MappingError::TooLarge(_))
                     if !origins.is_empty() || count > 0 || !counts.is_empty() =>

@@ -65,12 +65,21 @@ impl Hands {
         self.source.read(self.readers, queue.clone(), offset)
     }
 
-    /// Has each queue's next batch read, as far as it was pulled.
+    /// Has the next batch read, as far as it was pulled: of the queues from the one whose turn it is on,
+    /// until there is enough.
     pub(super) fn fill(&mut self, ctx: &TaskContext) {
-        let records = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
-        let bytes = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
-        for seat in self.seats.iter_mut().filter(|seat| !seat.paused) {
-            seat.fill(records, bytes);
+        let mut records = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
+        let mut bytes = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
+        let turn = self.turn.min(self.seats.len());
+        let (before, from) = self.seats.split_at_mut(turn);
+        let seats = from.iter_mut().chain(before);
+        for seat in seats.filter(|seat| !seat.paused) {
+            let (waiting, size) = seat.fill(records, bytes);
+            records = records.saturating_sub(waiting);
+            bytes = bytes.saturating_sub(size);
+            if records == 0 || bytes == 0 {
+                return;
+            }
         }
     }
 

@@ -18,10 +18,12 @@ impl Job<'_> {
         let Flow::Sink { topics, .. } = &self.ctx.spec.flow else {
             return Ok(());
         };
+        // all tasks of a topic share what one of them was told
+        let age = self.ctx.tuning.queue_refresh / 2;
         let mut found = Vec::new();
         for topic in topics {
             let asked = tokio::select! {
-                asked = self.ctx.broker.topic_queues(topic) => asked,
+                asked = self.ctx.broker.topic_queues_lately(topic, age) => asked,
                 () = self.ctx.stop.cancelled() => return Ok(()),
             };
             match asked {

@@ -21,6 +21,8 @@ pub(crate) struct Seat {
     pulled: u64,
     /// The next offset to put.
     pub(crate) put: u64,
+    /// After the last record that the plugin was given; what was skipped behind it is not its business.
+    given: u64,
     /// The next offset as the store has it.
     pub(crate) durable: u64,
     /// The plugin asked for no records of this queue for now.
@@ -70,6 +72,7 @@ impl Seat {
             pulls: VecDeque::new(),
             pulled: next,
             put: next,
+            given: next,
             durable: next,
             paused: false,
             trouble: None,
@@ -87,11 +90,15 @@ impl Seat {
         self.settle_pulls();
     }
 
-    /// Reads on until so many messages, or messages of so many bytes, are waiting. Not further: what came
-    /// compressed may be a thousand times as large.
-    pub(crate) fn fill(&mut self, records: usize, bytes: usize) {
-        let size = |message: &Waiting| message.as_ref().map_or(0, Incoming::bytes);
-        let mut waiting: usize = self.waiting.iter().map(size).sum();
+    /// Reads on until so many messages, or messages of so many bytes, are waiting, and answers how many and
+    /// of how many bytes there are. Not further: what came compressed may be a thousand times as large.
+    pub(crate) fn fill(&mut self, records: usize, bytes: usize) -> (usize, usize) {
+        // one that cannot be read counts by what finding that out has cost
+        let size = |message: &Waiting| match message {
+            Ok(message) => message.bytes(),
+            Err(unreadable) => unreadable.spent,
+        };
+        let mut waiting: usize = self.waiting.iter().map(size).fold(0, usize::saturating_add);
         for pull in &mut self.pulls {
             while self.waiting.len() < records && waiting < bytes {
                 let Some(message) = pull.unread.next() else {
@@ -101,6 +108,7 @@ impl Seat {
                 self.waiting.push_back(message);
             }
         }
+        (self.waiting.len(), waiting)
     }
 
     /// Whether everything that was pulled has been put.
@@ -129,6 +137,17 @@ impl Seat {
         self.settle_pulls();
     }
 
+    /// Notes that the plugin has the record at `offset`.
+    pub(crate) fn gave(&mut self, offset: u64) {
+        self.given = self.given.max(offset + 1);
+    }
+
+    /// Whether all that the plugin was given is durable in it when it is up to `covered`. What was skipped
+    /// behind that, or is not in the queue, it knows nothing of.
+    pub(crate) fn is_covered(&self, covered: u64) -> bool {
+        self.given <= covered.max(self.durable)
+    }
+
     /// Lets the reader pull again for each pull that is used up.
     fn settle_pulls(&mut self) {
         let first = self.waiting.front().map(offset);
@@ -149,6 +168,8 @@ impl Seat {
         self.trouble = None;
         self.pulled = next;
         self.put = next;
+        // what it was given before a jump ahead is still to become durable
+        self.given = self.given.min(next);
     }
 
     /// What a flush that covers everything put would make durable.

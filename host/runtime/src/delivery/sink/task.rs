@@ -359,6 +359,8 @@ impl Job<'_> {
         }
         let mut waiting = false;
         let rejected = if origins.is_empty() {
+            // reading what is skipped may take long, and nothing else here lets others work
+            tokio::task::yield_now().await;
             Vec::new()
         } else {
             loop {
@@ -380,6 +382,11 @@ impl Job<'_> {
         };
         if waiting {
             self.ctx.report.running(None);
+        }
+        for (index, offset) in &origins {
+            if let Some(seat) = self.hands.seats.get_mut(*index) {
+                seat.gave(*offset);
+            }
         }
         let refused = self.refusals(rejected, &origins);
         for (index, count) in &counts {

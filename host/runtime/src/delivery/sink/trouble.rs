@@ -1,7 +1,7 @@
 //! When a sink's record, batch or queue is in trouble: what is committed first, and which error
 //! names which record.
 
-use connect_record::Queue;
+use connect_record::{Queue, QueueOffset};
 use connect_sandbox::Rejected;
 
 use super::gather::Bad;
@@ -65,11 +65,16 @@ impl Job<'_> {
         // an offset beyond the end belongs to a topic that was made anew: begin with its first
         let next = if other > at { other } else { 0 };
         let reader = self.hands.read(queue, next);
-        if let Some(seat) = self.hands.seats.get_mut(index) {
-            seat.rewind(next, Some(reader));
-            seat.durable = seat.durable.min(next);
+        let Some(seat) = self.hands.seats.get_mut(index) else {
+            return Ok(());
+        };
+        seat.rewind(next, Some(reader));
+        if next >= seat.durable {
+            return Ok(());
         }
-        Ok(())
+        // Durable at once: by the next start the new topic may have grown beyond the old offset.
+        let queue = queue.clone();
+        self.commit(vec![QueueOffset { queue, next }]).await
     }
 
     /// The rejected records that the connector does not skip, by seat and offset.

@@ -22,6 +22,14 @@ use crate::failpoint::{self, Point};
 /// Loads of a queue that are in memory: one on its way, one ready to go, one to be filled meanwhile.
 const LOADS_AHEAD: usize = 3;
 
+/// Sends beside which a load that is not full waits for its turn, and grows meanwhile. More at once would
+/// only cut what a topic of many queues gets into smaller pieces.
+const EAGER_SENDS: usize = 8;
+
+/// Queues for which a batch's bytes are enough to be in memory, and how many batches' there are at most.
+const QUEUES_A_BATCH: usize = 8;
+const MOST_BATCHES: usize = 4;
+
 /// A message on its way, with the slot it confirms.
 pub(crate) struct Parcel {
     ticket: Ticket,
@@ -80,6 +88,8 @@ pub(crate) struct Lanes {
     /// Once cancelled, a send that fails is given up instead of repeated.
     give_up: CancellationToken,
     lanes: HashMap<Queue, Lane, RandomState>,
+    /// Queues that have messages, none of them in flight, and are not held; whoever waits longest first.
+    ready: VecDeque<Queue>,
     flights: FuturesUnordered<BoxFuture<'static, Flight>>,
     /// Flights that ended and that nobody was told of yet.
     landed: VecDeque<Landed>,
@@ -100,6 +110,7 @@ impl Lanes {
             retry,
             give_up: CancellationToken::new(),
             lanes: HashMap::default(),
+            ready: VecDeque::new(),
             flights: FuturesUnordered::new(),
             landed: VecDeque::new(),
             bytes: 0,
@@ -115,6 +126,14 @@ impl Lanes {
     /// Records that keep every queue's sends going: more would only wait, and nobody is served by that.
     pub(crate) fn plenty(&self) -> usize {
         LOADS_AHEAD * MAX_BATCH_MESSAGES * self.lanes.len().max(1)
+    }
+
+    /// Bytes that do so, where a batch has so many: one batch for each few queues, since what is cut into
+    /// many small pieces costs the broker more, but never many.
+    pub(crate) fn plenty_of_bytes(&self, batch: u32) -> usize {
+        let batches = (self.lanes.len() / QUEUES_A_BATCH).clamp(1, MOST_BATCHES);
+        let batch = usize::try_from(batch).unwrap_or(usize::MAX);
+        batch.saturating_mul(batches)
     }
 
     /// Whether a send is being repeated: more from the source would only wait behind it.
@@ -136,24 +155,41 @@ impl Lanes {
     pub(crate) fn push(&mut self, queue: &Queue, parcel: Parcel) {
         self.bytes += parcel.size;
         if let Some(lane) = self.lanes.get_mut(queue) {
+            if lane.waiting.is_empty() && !lane.flying && !lane.held {
+                self.ready.push_back(queue.clone());
+            }
             lane.waiting.push_back(parcel);
         } else {
             let lane = Lane {
                 waiting: VecDeque::from([parcel]),
                 ..Lane::default()
             };
+            self.ready.push_back(queue.clone());
             self.lanes.insert(queue.clone(), lane);
         }
     }
 
-    /// Starts a send for every queue that has messages and none in flight.
+    /// Starts a send for queues that have messages and none in flight: for a whole load at once, for less
+    /// while few sends are on their way.
     pub(crate) fn launch(&mut self) {
-        self.launch_those(|lane| !lane.waiting.is_empty());
+        self.launch_up_to(EAGER_SENDS);
     }
 
-    fn launch_those(&mut self, wanted: impl Fn(&Lane) -> bool) {
-        for (queue, lane) in &mut self.lanes {
-            if lane.flying || lane.held || !wanted(lane) {
+    /// Starts whole loads, and others while fewer than `eager` sends are on their way. Those that are being
+    /// repeated do not count: a broker that is away must not keep what is for another.
+    fn launch_up_to(&mut self, eager: usize) {
+        let troubled = self.troubled.load(Ordering::Relaxed);
+        for _ in 0..self.ready.len() {
+            let Some(queue) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(lane) = self.lanes.get_mut(&queue) else {
+                continue;
+            };
+            let whole = lane.waiting.len() >= MAX_BATCH_MESSAGES;
+            if !whole && self.flights.len().saturating_sub(troubled) >= eager {
+                // all that stay keep their order
+                self.ready.push_back(queue);
                 continue;
             }
             lane.flying = true;
@@ -165,8 +201,7 @@ impl Lanes {
                 give_up: self.give_up.clone(),
                 troubled: self.troubled.clone(),
             };
-            self.flights
-                .push(Box::pin(courier.fly(queue.clone(), load)));
+            self.flights.push(Box::pin(courier.fly(queue, load)));
         }
     }
 
@@ -175,7 +210,7 @@ impl Lanes {
     /// [`Self::next`].
     pub(crate) async fn go_on(&mut self) {
         loop {
-            self.launch_those(|lane| lane.waiting.len() >= MAX_BATCH_MESSAGES);
+            self.launch_up_to(0);
             // starts those that were launched, as far as they come by themselves
             let Poll::Ready(Some(flight)) = futures::poll!(self.flights.next()) else {
                 return;
@@ -209,14 +244,20 @@ impl Lanes {
             for parcel in flight.left.into_iter().rev() {
                 lane.waiting.push_front(parcel);
             }
+            if !lane.held && !lane.waiting.is_empty() {
+                self.ready.push_back(landed.queue.clone());
+            }
         }
         self.landed.push_back(landed);
     }
 
     /// Lets a queue go on after its refused message was dealt with.
     pub(crate) fn release(&mut self, queue: &Queue) {
-        if let Some(lane) = self.lanes.get_mut(queue) {
+        if let Some(lane) = self.lanes.get_mut(queue).filter(|lane| lane.held) {
             lane.held = false;
+            if !lane.flying && !lane.waiting.is_empty() {
+                self.ready.push_back(queue.clone());
+            }
         }
     }
 }

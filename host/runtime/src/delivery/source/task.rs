@@ -270,7 +270,7 @@ impl<'a> Job<'a> {
         let lanes = &self.hands.lanes;
         !lanes.troubled()
             && self.tracker.open() < lanes.plenty()
-            && lanes.bytes() < usize::try_from(self.ctx.batch_bytes()).unwrap_or(usize::MAX)
+            && lanes.bytes() < lanes.plenty_of_bytes(self.ctx.batch_bytes())
             && self.ctx.may_take(self.tracker.open() as u64)
     }
 

@@ -7,11 +7,11 @@ use connect_broker::{BoxFuture, Broker, BrokerError, MessageFault, Outgoing, Pul
 use connect_record::Queue;
 use connect_tracker::{Ticket, Tracker};
 
-use super::{Landed, Lanes, Parcel};
+use super::{EAGER_SENDS, Landed, Lanes, MAX_BATCH_MESSAGES, Parcel};
 use crate::delivery::Report;
 use crate::status::Pause;
 
-/// Takes all but batches with a message `bad`, and `shut` by itself.
+/// Takes all but batches with a message `bad`, and `shut` by itself, and is not there for `away`.
 struct Choosy;
 
 fn closed<'a, T>() -> BoxFuture<'a, Result<T, BrokerError>> {
@@ -45,12 +45,18 @@ impl Broker for Choosy {
     ) -> BoxFuture<'a, Result<u64, BrokerError>> {
         let bad = messages.iter().position(|message| message.body == "bad");
         let shut = messages.iter().all(|message| message.body == "shut");
+        let away = messages.iter().any(|message| message.body == "away");
         Box::pin(async move {
             match bad {
                 Some(index) => Err(BrokerError::Message {
                     queue: queue.clone(),
                     index,
                     fault: MessageFault::EmptyBody,
+                }),
+                None if away => Err(BrokerError::NotConfirmed {
+                    step: "test",
+                    what: queue.to_string(),
+                    status: "away",
                 }),
                 None if shut => Err(BrokerError::Closed { step: "test" }),
                 None => Ok(0),
@@ -172,4 +178,65 @@ async fn an_error_that_is_not_the_messages_own_keeps_it() {
     assert!(ticket == tickets[0] && !error.permanent(), "{error}");
     assert!(landed.confirmed.is_empty());
     assert_eq!(lanes.bytes(), before, "both are still there");
+}
+
+fn queues(count: usize) -> Vec<Queue> {
+    let ids = (0..).take(count);
+    ids.map(|id| Queue::new("t", "b", id)).collect()
+}
+
+/// What lands until nothing is under way, each queue as often as it had a send.
+async fn all_landed(lanes: &mut Lanes) -> Vec<(Queue, usize)> {
+    let mut all = Vec::new();
+    lanes.launch();
+    while lanes.flying() {
+        let landed = lanes.next().await;
+        all.push((landed.queue, landed.confirmed.len()));
+        lanes.launch();
+    }
+    all
+}
+
+#[tokio::test]
+async fn small_loads_wait_and_grow_while_enough_is_under_way() {
+    let mut lanes = lanes();
+    let queues = queues(2 * EAGER_SENDS + 1);
+    let (whole, small) = queues.split_last().unwrap();
+    for queue in small {
+        push(&mut lanes, queue, &["one"]);
+    }
+    push(&mut lanes, whole, &["one"; MAX_BATCH_MESSAGES]);
+    lanes.launch();
+    assert_eq!(lanes.flights.len(), EAGER_SENDS + 1, "and the whole load");
+    for queue in small {
+        push(&mut lanes, queue, &["two"]);
+    }
+    let landed = all_landed(&mut lanes).await;
+    let of = |queue: &Queue| -> Vec<usize> {
+        let own = landed.iter().filter(|(landed, _)| landed == queue);
+        own.map(|(_, count)| *count).collect()
+    };
+    assert_eq!(of(whole), [MAX_BATCH_MESSAGES]);
+    let (eager, patient) = small.split_at(EAGER_SENDS);
+    assert!(eager.iter().all(|queue| of(queue) == [1, 1]), "{landed:?}");
+    assert!(patient.iter().all(|queue| of(queue) == [2]), "{landed:?}");
+    assert_eq!((lanes.bytes(), lanes.ready.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn sends_that_are_repeated_keep_nobody_else() {
+    let mut lanes = lanes();
+    let queues = queues(EAGER_SENDS + 1);
+    let (last, others) = queues.split_last().unwrap();
+    for queue in others {
+        push(&mut lanes, queue, &["away"]);
+    }
+    lanes.launch();
+    // all of them have failed once
+    lanes.go_on().await;
+    push(&mut lanes, last, &["here"]);
+    lanes.launch();
+    let landed = tokio::time::timeout(Duration::from_secs(60), lanes.next()).await;
+    let landed = landed.unwrap();
+    assert!(landed.queue == *last && landed.confirmed.len() == 1);
 }

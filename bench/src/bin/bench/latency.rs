@@ -21,7 +21,7 @@ const SHARES: [(u64, &str); 3] = [(500, "ms p50"), (990, "ms p99"), (999, "ms p9
 
 pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
     let mut chapter = Chapter::new("P10", "Latency of single records");
-    let records = if arguments.quick { 500 } else { 3_000 };
+    let records = if arguments.quick { 300 } else { 3_000 };
     for kind in [Kind::Embedded, Kind::Java] {
         let case = format!("{RATE} records a second, {}", kind.name());
         if !arguments.wants(&case) || (arguments.quick && kind == Kind::Java) {

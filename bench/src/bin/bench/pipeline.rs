@@ -38,7 +38,7 @@ fn cases(arguments: &Arguments) -> Vec<Case> {
                         continue;
                     }
                     let whole = if bytes == 256 { 480_000 } else { 240_000 };
-                    let records = if arguments.quick { whole / 3 } else { whole };
+                    let records = if arguments.quick { whole / 4 } else { whole };
                     cases.push(Case {
                         kind,
                         flow,

@@ -17,7 +17,7 @@ use crate::stage::PATIENCE;
 
 pub(crate) fn measure(arguments: &Arguments, folder: &Path) -> Result<Chapter> {
     let mut chapter = Chapter::new("P5", "Plugins that change under full load");
-    let changes = if arguments.quick { 60 } else { 500 };
+    let changes = if arguments.quick { 40 } else { 500 };
     let begun = Instant::now();
     let seen = swaps::under_load(changes, 0, &folder.join("changes"))?;
     let took = begun.elapsed().as_secs_f64();

@@ -13,20 +13,28 @@ use rocketmq_model::common::message::MessageConst;
 use rocketmq_model::common::sys_flag::message_sys_flag::MessageSysFlag;
 use rocketmq_protocol::protocol::body::message_codec::{MESSAGE_MAGIC_CODE, MESSAGE_MAGIC_CODE_V2};
 
-/// Finds all messages of a pull's answer.
+/// Finds all messages of a pull's answer. `next` is where the broker says that they end.
 ///
 /// # Errors
 /// Says which message, counted from 0, cannot be read and why.
-pub(super) fn frames(mut bytes: Bytes) -> Result<Vec<Frame>, String> {
-    let mut frames = Vec::new();
+pub(super) fn frames(mut bytes: Bytes, next: u64) -> Result<Vec<Frame>, String> {
+    let mut entries = Vec::new();
     while !bytes.is_empty() {
-        let at = frames.len();
-        let frame = frame(&mut bytes)
+        let at = entries.len();
+        let entry = frame(&mut bytes)
             .map_err(|error| format!("message {at} of the answer cannot be read: {error}"))?;
-        if frame.flags & WRAPPED == WRAPPED {
-            unwrap(frame, &mut frames);
+        entries.push(entry);
+    }
+    if !entries.iter().any(Frame::is_wrapped) {
+        return Ok(entries);
+    }
+    let ends: Vec<u64> = entries.iter().skip(1).map(Frame::queue_offset).collect();
+    let mut frames = Vec::with_capacity(entries.len());
+    for (entry, end) in entries.into_iter().zip(ends.into_iter().chain([next])) {
+        if entry.is_wrapped() {
+            unwrap(entry, end, &mut frames);
         } else {
-            frames.push(frame);
+            frames.push(entry);
         }
     }
     Ok(frames)
@@ -36,18 +44,21 @@ pub(super) fn frames(mut bytes: Bytes) -> Result<Vec<Frame>, String> {
 const WRAPPED: i32 = MessageSysFlag::INNER_BATCH_FLAG | MessageSysFlag::NEED_UNWRAP_FLAG;
 
 /// Takes an entry's messages out of it; each has the next offset. One that cannot be taken apart stays as
-/// it is and can never be read.
-fn unwrap(entry: Frame, frames: &mut Vec<Frame>) {
+/// it is and can never be read. So does one with more messages than there are offsets before `end`, where
+/// the next one begins: anybody may mark a message so, and none may be passed over for it.
+fn unwrap(entry: Frame, end: u64, frames: &mut Vec<Frame>) {
+    let room = end.saturating_sub(entry.queue_offset).max(1);
     let first = frames.len();
     let mut rest = entry.body.clone();
+    let mut offsets = (entry.queue_offset..).take(usize::try_from(room).unwrap_or(usize::MAX));
     while !rest.is_empty() {
-        let Ok((body, properties)) = inner(&mut rest) else {
+        let (Ok((body, properties)), Some(queue_offset)) = (inner(&mut rest), offsets.next())
+        else {
             frames.truncate(first);
             break;
         };
-        let place = u64::try_from(frames.len() - first).unwrap_or(u64::MAX);
         frames.push(Frame {
-            queue_offset: entry.queue_offset.saturating_add(place),
+            queue_offset,
             flags: entry.flags & !WRAPPED,
             body,
             properties,
@@ -58,7 +69,8 @@ fn unwrap(entry: Frame, frames: &mut Vec<Frame>) {
     if frames.len() == first {
         let properties = Properties::from_wire(&entry.properties);
         let count = properties.get(MessageConst::PROPERTY_INNER_NUM);
-        let places = count.and_then(|count| count.parse().ok()).unwrap_or(1);
+        let count = count.and_then(|count| count.parse().ok()).unwrap_or(1);
+        let places = room.min(count).max(1);
         frames.push(Frame { places, ..entry });
     }
 }
@@ -158,6 +170,10 @@ impl Frame {
         self.queue_offset
     }
 
+    fn is_wrapped(&self) -> bool {
+        self.flags & WRAPPED == WRAPPED
+    }
+
     /// The offset behind it.
     pub(super) fn end(&self) -> u64 {
         self.queue_offset.saturating_add(self.places)
@@ -206,7 +222,7 @@ fn take(rest: &mut Bytes, count: usize) -> Result<Bytes, &'static str> {
 }
 
 fn message(frame: Frame) -> Result<Incoming, String> {
-    if frame.flags & WRAPPED == WRAPPED {
+    if frame.is_wrapped() {
         return Err("it is a batch of messages that cannot be taken apart".to_owned());
     }
     let properties = Properties::from_wire(&frame.properties);
@@ -250,7 +266,7 @@ mod tests {
                 .read()
                 .map_err(|reason| format!("message at offset {offset}: {reason}"))
         };
-        frames(bytes)?.into_iter().map(read).collect()
+        frames(bytes, u64::MAX)?.into_iter().map(read).collect()
     }
 
     fn frame(body: &[u8], flags: i32, properties: &str) -> Bytes {
@@ -300,18 +316,36 @@ mod tests {
         let flag = MessageSysFlag::INNER_BATCH_FLAG;
         assert_eq!(messages(frame(&body, flag, about)).unwrap()[0].body, body);
 
+        let base = read[0].queue_offset;
         for end in 1..body.len() {
-            let cut = frames(frame(&body[..end], WRAPPED, about)).unwrap();
-            let [entry] = &cut[..] else {
-                // the first of them, whole
-                continue;
-            };
-            if entry.flags & WRAPPED == WRAPPED {
-                assert_eq!(entry.end(), read[1].queue_offset + 1);
-                let error = entry.clone().read().unwrap_err();
+            let cut = frames(frame(&body[..end], WRAPPED, about), base + 2).unwrap();
+            let whole = cut.iter().all(|one| !one.is_wrapped());
+            // the first of them, whole
+            assert_eq!(whole, cut[0].body == "one", "{end}");
+            if !whole {
+                assert_eq!((cut.len(), cut[0].end()), (1, base + 2));
+                let error = cut[0].clone().read().unwrap_err();
                 assert!(error.contains("taken apart"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn a_message_that_only_says_it_is_many_passes_over_no_other() {
+        let body = encode::batch(&[Outgoing::new("one"), Outgoing::new("two")]);
+        let liar = frame(&body, WRAPPED, "INNER_NUM\u{1}1000\u{2}");
+        let base = frames(frame(b"x", 0, ""), 0).unwrap()[0].queue_offset;
+        // at the end of an answer, and before a message of the next offset
+        let read = frames(liar.clone(), base + 1).unwrap();
+        assert_eq!((read.len(), read[0].end()), (1, base + 1));
+        assert!(read[0].clone().read().is_err());
+        let mut next = frame(b"x", 0, "").to_vec();
+        next[20..28].copy_from_slice(&(base + 1).to_be_bytes());
+        let both = [&liar[..], &next].concat();
+        let read = frames(both.into(), base + 2).unwrap();
+        let places: Vec<u64> = read.iter().map(Frame::queue_offset).collect();
+        assert_eq!(places, [base, base + 1]);
+        assert!(read[0].clone().read().is_err() && read[1].clone().read().is_ok());
     }
 
     #[test]
@@ -363,7 +397,7 @@ mod tests {
         bytes.put_slice(&frame(b"not so", MessageSysFlag::COMPRESSED_FLAG, ""));
         bytes.put_slice(&frame(b"three", 0, ""));
         let queue = Queue::new("t", "b", 0);
-        let mut messages = Messages::new(queue, frames(bytes.freeze()).unwrap());
+        let mut messages = Messages::new(queue, frames(bytes.freeze(), u64::MAX).unwrap());
         let all = messages.clone();
         assert_eq!(&messages.next().unwrap().unwrap().body[..], b"one");
         let unreadable = messages.next().unwrap().unwrap_err();

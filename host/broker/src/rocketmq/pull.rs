@@ -92,7 +92,8 @@ impl RocketMq {
         match response.code() {
             code::SUCCESS => {
                 let body = response.take_body().unwrap_or_default();
-                let frames = decode::frames(body).map_err(|reason| about.nonsense(reason))?;
+                let end = about.offset(&response, "nextBeginOffset")?;
+                let frames = decode::frames(body, end).map_err(|reason| about.nonsense(reason))?;
                 let found = delivered(queue, frames, offset);
                 let Some(found) = found.map_err(|reason| about.nonsense(reason))? else {
                     // nothing new in a full answer: not to be asked for again at once

@@ -12,14 +12,12 @@ use connect_tests::cluster::Cluster;
 use connect_tests::folder::alone;
 use connect_tests::store::Durable;
 use connect_tests::wait;
-use connect_tests::wire;
 use connect_tests::worker::{FailPoint, Setup, Worker};
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// One queue for each of the two partitions of `seq-source`.
 const TWO_QUEUES: &str = "[delivery]\ntopic-queues = 2\n";
-const ONE_QUEUE: &str = "[delivery]\ntopic-queues = 1\n";
 const QUEUES: [i64; 2] = [0, 1];
 /// What failed stays so until the test has looked.
 const NO_RESTART: &str = "[restart]\nattempts = 0\n";
@@ -72,23 +70,6 @@ fn fill(worker: &Worker, setup: &Setup, topic: &str, count: u64) -> Result<()> {
     wait::until_true("the topic is filled", PATIENCE, || {
         let durable = setup.durable()?;
         Ok(["p0", "p1"].map(|p| durable.position("feed", p) == Some(&end)) == [true, true])
-    })
-}
-
-/// A file's lines in a topic of its name, up to a place in the file.
-fn feed(worker: &Worker, setup: &Setup, topic: &str, lines: &str, bytes: u64) -> Result<()> {
-    let file = format!("{topic}.txt");
-    append(setup, &file, lines)?;
-    let name = format!("{topic}-feed");
-    worker.rest()?.create(
-        &name,
-        &json!({"connector.class": "file-source", "filename": file, "connect.topicname": topic}),
-    )?;
-    let place = format!("offset={bytes} ");
-    wait::until_true("the lines are sent", PATIENCE, || {
-        let durable = setup.durable()?;
-        let position = durable.position(&name, &file);
-        Ok(position.is_some_and(|position| position.starts_with(&place)))
     })
 }
 
@@ -510,76 +491,6 @@ fn skipped_records_of_a_direct_connector() -> Result<()> {
                 Ok(setup.durable()?.position(&name, "p0") == Some("5"))
             })?;
         }
-        Ok(())
-    })
-}
-
-/// A sink that says how far it is knows nothing of messages that were skipped behind its last record. They
-/// must not count as in flight for ever, or its queues stand still.
-#[test]
-fn what_is_skipped_behind_the_last_record_is_passed() -> Result<()> {
-    const LIMIT: &str = "[limits.connector.\"sink\"]\nin-flight-records = 2\n";
-    alone(|folder| {
-        let (cluster, setup) = stage(folder, &["flush-sink"], &[ONE_QUEUE, LIMIT])?;
-        let worker = setup.start()?;
-        feed(&worker, &setup, "skipped", "one\n", 4)?;
-        for _ in 0..3 {
-            wire::send_as_compressed(&cluster.broker(), "skipped", 0, b"no zlib")?;
-        }
-        worker.rest()?.create(
-            "sink",
-            &json!({"connector.class": "flush-sink", "out": "out.txt", "flush.interval.ms": "50",
-                    "errors.tolerance": "all", "connect.topicnames": "skipped"}),
-        )?;
-        let is_committed = |next| {
-            wait::until_true("everything is committed", PATIENCE, || {
-                Ok(setup.durable()?.committed("sink") == next)
-            })
-        };
-        is_committed(4)?;
-        append(&setup, "skipped.txt", "two\n")?;
-        is_committed(5)?;
-        let out = std::fs::read_to_string(setup.file("out.txt"))?;
-        ensure!(out == "0 0 one\n0 4 two\n", "it holds {out:?}");
-        Ok(())
-    })
-}
-
-/// The offset of a topic that was made anew is durable before a record: by the next start the topic may
-/// have grown beyond the old one.
-#[test]
-fn going_back_in_a_topic_made_anew_is_durable() -> Result<()> {
-    alone(|folder| {
-        let (mut cluster, setup) = stage(folder, &[], &[ONE_QUEUE])?;
-        let mut worker = setup.start()?;
-        feed(&worker, &setup, "anew", "one\ntwo\nthree\n", 14)?;
-        worker.rest()?.create(
-            "sink",
-            &json!({"connector.class": "file-sink", "filename": "out.txt", "offset.lost": "earliest",
-                    "connect.topicnames": "anew"}),
-        )?;
-        let is_committed = |next| {
-            wait::until_true("the offset is stored", PATIENCE, || {
-                Ok(setup.durable()?.offset("sink", "anew", 0) == next)
-            })
-        };
-        is_committed(3)?;
-        worker.kill()?;
-        cluster.kill()?;
-        std::fs::remove_dir_all(folder.join("broker")).context("the broker's data")?;
-        cluster.start()?;
-
-        worker = setup.start()?;
-        is_committed(0)?;
-        worker.kill()?;
-        let _worker = setup.start()?;
-        append(&setup, "anew.txt", "four\nfive\nsix\nseven\n")?;
-        is_committed(4)?;
-        let out = std::fs::read_to_string(setup.file("out.txt"))?;
-        ensure!(
-            out == "one\ntwo\nthree\nfour\nfive\nsix\nseven\n",
-            "it holds {out:?}"
-        );
         Ok(())
     })
 }

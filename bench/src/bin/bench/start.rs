@@ -9,6 +9,7 @@ use connect_tests::worker::{Setup, Worker};
 use connect_tests::{editions, locate, wait};
 
 use crate::Arguments;
+use crate::beside::MIB;
 use crate::stage::{Broker, Kind, PATIENCE};
 
 /// Plugins that were compiled before.
@@ -117,5 +118,5 @@ fn started(setup: &Setup) -> Result<(Worker, f64)> {
 }
 
 fn mebibytes(worker: &Worker) -> Result<f64> {
-    Ok(worker.usage()?.resident as f64 / 1024.0 / 1024.0)
+    Ok(worker.usage()?.resident as f64 / MIB)
 }

@@ -65,6 +65,16 @@ impl Hands {
         self.source.read(self.readers, queue.clone(), offset)
     }
 
+    /// Reads a queue from another offset. Answers it where that is behind what is durable: then it has to
+    /// become durable at once.
+    pub(super) fn go_to(&mut self, index: usize, next: u64) -> Option<QueueOffset> {
+        let queue = self.seats.get(index)?.queue.clone();
+        let reader = self.read(&queue, next);
+        let seat = self.seats.get_mut(index)?;
+        seat.rewind(next, Some(reader));
+        (next < seat.durable).then_some(QueueOffset { queue, next })
+    }
+
     /// Has the next batch read, as far as it was pulled: of the queues from the one whose turn it is on,
     /// until there is enough.
     pub(super) fn fill(&mut self, ctx: &TaskContext) {
@@ -105,11 +115,7 @@ impl Hands {
             if next == seat.put {
                 continue;
             }
-            let queue = seat.queue.clone();
-            let reader = self.read(&queue, next);
-            if let Some(seat) = self.seats.get_mut(index) {
-                seat.rewind(next, Some(reader));
-            }
+            self.go_to(index, next);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connect_record::{Queue, QueueOffset};
+use connect_record::Queue;
 use connect_sandbox::CallError;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -433,16 +433,7 @@ impl Job<'_> {
             let Some(index) = self.hands.seats.iter().position(|seat| seat.queue == queue) else {
                 continue;
             };
-            let reader = self.hands.read(&queue, offset);
-            if let Some(seat) = self.hands.seats.get_mut(index) {
-                seat.rewind(offset, Some(reader));
-                if offset < seat.durable {
-                    back.push(QueueOffset {
-                        queue,
-                        next: offset,
-                    });
-                }
-            }
+            back.extend(self.hands.go_to(index, offset));
         }
         for (queue, paused) in pauses {
             if let Some(seat) = self.hands.seats.iter_mut().find(|seat| seat.queue == queue) {

@@ -1,7 +1,7 @@
 //! When a sink's record, batch or queue is in trouble: what is committed first, and which error
 //! names which record.
 
-use connect_record::{Queue, QueueOffset};
+use connect_record::Queue;
 use connect_sandbox::Rejected;
 
 use super::gather::Bad;
@@ -64,17 +64,11 @@ impl Job<'_> {
         tracing::warn!("{text}; going on with the oldest message, as `offset.lost` says");
         // an offset beyond the end belongs to a topic that was made anew: begin with its first
         let next = if other > at { other } else { 0 };
-        let reader = self.hands.read(queue, next);
-        let Some(seat) = self.hands.seats.get_mut(index) else {
-            return Ok(());
-        };
-        seat.rewind(next, Some(reader));
-        if next >= seat.durable {
-            return Ok(());
+        match self.hands.go_to(index, next) {
+            // by the next start the new topic may have grown beyond the old offset
+            Some(back) => self.commit(vec![back]).await,
+            None => Ok(()),
         }
-        // Durable at once: by the next start the new topic may have grown beyond the old offset.
-        let queue = queue.clone();
-        self.commit(vec![QueueOffset { queue, next }]).await
     }
 
     /// The rejected records that the connector does not skip, by seat and offset.

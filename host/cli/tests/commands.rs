@@ -305,9 +305,12 @@ mod tests {
         }
         // The name in parentheses may hold anything; behind it the nice value is the 17th field.
         assert_eq!(process(&child, "oom_score_adj").trim(), "1000");
-        let stat = process(&child, "stat");
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        assert_eq!(fields.split_whitespace().nth(16), Some("19"), "{stat}");
+        let nice = |stat: &str| -> i32 {
+            let (_, fields) = stat.rsplit_once(')').unwrap();
+            fields.split_whitespace().nth(16).unwrap().parse().unwrap()
+        };
+        let own = nice(&std::fs::read_to_string("/proc/self/stat").unwrap());
+        assert_eq!(nice(&process(&child, "stat")), (own + 5).min(19));
         child.stdin.take().unwrap().write_all(b"junk").unwrap();
         let (code, out, err) = told(child.wait_with_output().unwrap());
         assert_eq!((code, out.as_str()), (65, ""), "{err}");

@@ -1,6 +1,6 @@
 //! From a component's bytes to machine code: one file at a time for the whole sandbox, since foreign
 //! files decide how long it takes and how much it needs. A worker has it done by a child process that
-//! is slow to others, bounded, and can be killed; tests and tools may do it themselves. Must never
+//! gives way to others, is bounded, and can be killed; tests and tools may do it themselves. Must never
 //! take code from anyone but this program's own compiler.
 
 mod child;
@@ -48,8 +48,8 @@ pub struct CompilerCommand {
     pub arguments: Vec<String>,
     /// Time on a processor that one file may take; whole seconds, rounded up.
     pub cpu: Duration,
-    /// Time that one file may take. The child gives way to everybody else, so on a busy machine this
-    /// is much more than `cpu`.
+    /// Time that one file may take. The child gives way to others, so on a busy machine this is much
+    /// more than `cpu`.
     pub wall: Duration,
     /// Address space of the child, in bytes.
     pub memory_bytes: u64,
@@ -62,7 +62,7 @@ impl CompilerCommand {
     /// Address space. The largest plugin that is let in by default needs about a third of it.
     pub const MEMORY_BYTES: u64 = 4 << 30;
     /// How many times the processor time may pass until a file is given up.
-    const WALL: u32 = 5;
+    const WALL: u32 = 10;
 
     /// Another run of this program with these arguments, and the default limits.
     pub fn this_program(arguments: impl IntoIterator<Item = &'static str>) -> Self {
@@ -75,7 +75,7 @@ impl CompilerCommand {
         }
     }
 
-    /// The same with `cpu` of processor time, and five times as much in all: the child comes last
+    /// The same with `cpu` of processor time, and ten times as much in all: the child gives way
     /// wherever others want the processor.
     #[must_use]
     pub fn within(mut self, cpu: Duration) -> Self {
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_whole_time_grows_with_the_processor_time() {
         let command = CompilerCommand::this_program(["compile"]).within(Duration::from_secs(7));
-        assert_eq!((command.cpu.as_secs(), command.wall.as_secs()), (7, 35));
+        assert_eq!((command.cpu.as_secs(), command.wall.as_secs()), (7, 70));
     }
 
     /// A sandbox whose children answer with what is in `folder`, and leave a mark there.

@@ -17,6 +17,12 @@ use crate::worker::{Setup, Worker};
 /// The version that everything begins with.
 pub const FIRST: &str = "10.00.00";
 const PATIENCE: Duration = Duration::from_secs(90);
+/// For all that an endless source has sent beyond what the sink has written; while it grows smaller.
+const BACKLOG: Duration = Duration::from_secs(600);
+
+/// Between two polls of the endless source: always busy, and never all that the machine has, or compiling
+/// the next version takes longer than anything that is tried out here.
+const PAUSE_MS: &str = "10";
 
 /// A worker with a plugin directory of its own, and the two connectors in it.
 #[derive(Debug)]
@@ -71,7 +77,7 @@ impl Relay {
     /// As for [`Self::create`].
     pub fn create_with(&self, rest: &Rest, partitions: usize, more: &[(&str, &str)]) -> Result<()> {
         let mut source = json!({"connector.class": "edition-source", "connect.topicname": "relay",
-                                "partitions": partitions.to_string()});
+                                "partitions": partitions.to_string(), "pause": PAUSE_MS});
         if let Some(source) = source.as_object_mut() {
             let more = more.iter();
             source.extend(more.map(|(key, value)| ((*key).to_owned(), (*value).into())));
@@ -139,17 +145,22 @@ impl Relay {
             let position = position.with_context(|| format!("no position of {partition}"))?;
             sent.insert(partition, position.parse()?);
         }
-        // The file is long after a long run: it is read once nothing comes any more.
+        // The file is long after a long run, and the sink may be far behind an endless source: the
+        // file is read once nothing comes any more, and the wait ends only when it stays at that.
         let size = || std::fs::metadata(self.out()).map_or(0, |file| file.len());
-        let (mut last, mut since) = (size(), Instant::now());
-        wait::until_true("all that was sent is written", PATIENCE, || {
+        let (mut last, mut since, mut looked) = (size(), Instant::now(), Instant::now());
+        wait::until_true("all that was sent is written", BACKLOG, || {
             if size() != last {
-                (last, since) = (size(), Instant::now());
+                (last, since, looked) = (size(), Instant::now(), Instant::now());
             }
-            if since.elapsed() < Duration::from_millis(300) {
+            ensure!(
+                since.elapsed() < PATIENCE,
+                "nothing came for {PATIENCE:?} although something is missing"
+            );
+            if looked.elapsed() < Duration::from_millis(300) {
                 return Ok(false);
             }
-            since = Instant::now();
+            looked = Instant::now();
             let mut seen: BTreeMap<String, u64> = BTreeMap::new();
             for line in lines(&self.out())? {
                 let next = seen.entry(line.partition).or_default();

@@ -17,7 +17,11 @@ struct Edition {
     out: File,
     lines: Vec<u8>,
     put: u64,
+    flushes: u64,
 }
+
+/// So many flushes of version `17` are done; all others are put off for ever.
+const FLUSHES: u64 = 200;
 
 fn version() -> &'static str {
     std::hint::black_box(VERSION)
@@ -82,6 +86,7 @@ impl Sink for Edition {
             out,
             lines: Vec::new(),
             put: 0,
+            flushes: 0,
         })
     }
 
@@ -106,6 +111,11 @@ impl Sink for Edition {
     fn flush(&mut self) -> Result<Flushed> {
         if fault() == "16" {
             panic!("this version traps in the first flush");
+        }
+        self.flushes += 1;
+        if fault() == "17" && self.flushes > FLUSHES {
+            let later = Failure::retriable("this version puts its flush off");
+            return Err(later.after(Duration::from_millis(20)));
         }
         self.out.write_all(&self.lines)?;
         self.lines.clear();

@@ -18,7 +18,7 @@ use connect_tests::faults::{BACK_WITHIN, BUSY_SHARE, broker_losses, comes_back, 
 use connect_tests::folder::alone;
 use connect_tests::scenario::{Scenario, Shape};
 use connect_tests::worker::Setup;
-use connect_tests::{delivery, kills, ports, skip, wait};
+use connect_tests::{delivery, kills, ports, skip, wait, wire};
 use java_broker::{JavaBroker, Service};
 use serde_json::json;
 
@@ -92,6 +92,81 @@ impl Drop for Java {
             drop(self.0.kill(service));
         }
     }
+}
+
+/// A Java producer's topic may keep what came in one send as one entry. A sink takes it apart, also where
+/// its offset is in the middle of one. Only the Java RocketMQ has such topics.
+#[test]
+fn entries_of_several_messages_are_taken_apart() -> Result<()> {
+    const TEST: &str = "entries_of_several_messages_are_taken_apart";
+    const ENTRIES: usize = 200;
+    const ENTRY: usize = 101;
+    const MORE: usize = 600;
+    // each flush is of so few that the sink is stopped on its way, and in the middle of an entry
+    const FEW: &str = "[limits.connector.\"sink\"]\nin-flight-records = 7\n";
+    if let Some(reason) = java_broker::missing() {
+        return skip::note(TEST, &reason);
+    }
+    alone(|folder| {
+        let first = ports::free_block()?;
+        let java = Java(JavaBroker::new(&folder.join("java"), first, first + 8)?);
+        java.0.start(Service::NameServer)?;
+        java.0.start(Service::Broker)?;
+        let broker = format!("127.0.0.1:{}", first + 8);
+        wire::create_batched_topic(&broker, "batched")?;
+        let lines = |entry: usize| (0..ENTRY).map(move |line| format!("{entry} {line}"));
+        for entry in 0..ENTRIES {
+            let bodies: Vec<String> = lines(entry).collect();
+            wire::send_batch(&broker, "batched", &format!("by-hand-{entry}"), &bodies)?;
+        }
+        let sent: String = (0..ENTRIES)
+            .flat_map(lines)
+            .map(|line| line + "\n")
+            .collect();
+
+        let mut setup = Setup::new(&folder.join("worker"), &format!("127.0.0.1:{first}"))?;
+        setup.extra = FEW.to_owned();
+        let worker = setup.start()?;
+        worker.rest()?.create(
+            "sink",
+            &json!({"connector.class": "file-sink", "filename": "out.txt",
+                    "flush.interval.ms": "1", "connect.topicnames": "batched"}),
+        )?;
+        let done =
+            |setup: &Setup| -> Result<u64> { Ok(setup.durable()?.offset("sink", "batched", 0)) };
+        wait::until_true("the sink is on its way", PATIENCE, || Ok(done(&setup)? > 0))
+            .with_context(|| kills::states(&worker))?;
+        worker.terminate(PATIENCE)?;
+        let there = done(&setup)?;
+        let all = (ENTRIES * ENTRY + MORE) as u64;
+        ensure!(there < all, "it was done before it was stopped");
+
+        setup.extra.clear();
+        let worker = setup.start()?;
+        let out = || std::fs::read_to_string(setup.file("out.txt"));
+        wait::until_true("all lines arrive", PATIENCE, || {
+            Ok(out()?.len() >= sent.len())
+        })
+        .with_context(|| kills::states(&worker))?;
+        // what the worker itself sends there is not kept as entries, and comes too
+        let more: String = (0..MORE).map(|line| format!("more {line}\n")).collect();
+        setup.append("feed.txt", &more)?;
+        worker.rest()?.create(
+            "feed",
+            &json!({"connector.class": "file-source", "filename": "feed.txt",
+                    "connect.topicname": "batched"}),
+        )?;
+        let sent = sent + &more;
+        wait::until_true("more arrives", PATIENCE, || Ok(out()?.len() >= sent.len()))
+            .with_context(|| kills::states(&worker))?;
+        worker.terminate(PATIENCE)?;
+        ensure!(
+            out()? == sent,
+            "from offset {there} on it is not what was sent"
+        );
+        ensure!(done(&setup)? == all, "offset {}", done(&setup)?);
+        Ok(())
+    })
 }
 
 /// Only the Java RocketMQ has its name server in a process of its own.

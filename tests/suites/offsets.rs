@@ -1,7 +1,5 @@
 //! Offsets that pass what no sink was given: messages that were skipped, topics that were made anew.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,7 +25,7 @@ fn one_queue(folder: &Path, guests: &[&str], limits: &str) -> Result<(Cluster, S
 /// A file's lines in a topic of its name, up to a place in the file.
 fn feed(worker: &Worker, setup: &Setup, topic: &str, lines: &str, bytes: u64) -> Result<()> {
     let file = format!("{topic}.txt");
-    append(setup, &file, lines)?;
+    setup.append(&file, lines)?;
     let name = format!("{topic}-feed");
     worker.rest()?.create(
         &name,
@@ -41,12 +39,35 @@ fn feed(worker: &Worker, setup: &Setup, topic: &str, lines: &str, bytes: u64) ->
     })
 }
 
-fn append(setup: &Setup, name: &str, text: &str) -> Result<()> {
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(setup.file(name));
-    Ok(file?.write_all(text.as_bytes())?)
+/// A sink that says how far it is does not say so of what it rejected. Such records must not count as in
+/// flight for ever either.
+#[test]
+fn what_is_rejected_behind_the_last_record_is_passed() -> Result<()> {
+    const LIMIT: &str = "[limits]\nin-flight-records = 2\n";
+    alone(|folder| {
+        let (_cluster, setup) = one_queue(folder, &["reject-sink"], LIMIT)?;
+        let worker = setup.start()?;
+        feed(
+            &worker,
+            &setup,
+            "rejected",
+            "good\nbad\nbad\nbad\nbad\n",
+            21,
+        )?;
+        for (name, late) in [("at-once", "false"), ("late", "true")] {
+            worker.rest()?.create(
+                name,
+                &json!({"connector.class": "reject-sink", "connect.topicnames": "rejected",
+                        "text": "bad", "late": late, "honest": "true",
+                        "errors.tolerance": "all", "flush.interval.ms": "50"}),
+            )?;
+            wait::until_true("all five are behind it", PATIENCE, || {
+                Ok(setup.durable()?.offset(name, "rejected", 0) == 5)
+            })
+            .with_context(|| name)?;
+        }
+        worker.terminate(PATIENCE).map(drop)
+    })
 }
 
 /// A sink that says how far it is knows nothing of messages that were skipped behind its last record. They
@@ -72,7 +93,7 @@ fn what_is_skipped_behind_the_last_record_is_passed() -> Result<()> {
             })
         };
         is_committed(4)?;
-        append(&setup, "skipped.txt", "two\n")?;
+        setup.append("skipped.txt", "two\n")?;
         is_committed(5)?;
         let out = std::fs::read_to_string(setup.file("out.txt"))?;
         ensure!(out == "0 0 one\n0 4 two\n", "it holds {out:?}");
@@ -108,7 +129,7 @@ fn going_back_in_a_topic_made_anew_is_durable() -> Result<()> {
         is_committed(0)?;
         worker.kill()?;
         let _worker = setup.start()?;
-        append(&setup, "anew.txt", "four\nfive\nsix\nseven\n")?;
+        setup.append("anew.txt", "four\nfive\nsix\nseven\n")?;
         is_committed(4)?;
         let out = std::fs::read_to_string(setup.file("out.txt"))?;
         ensure!(

@@ -132,7 +132,8 @@ pub struct Late {
 /// The answer of a flush.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flushed {
-    /// Durable up to here, exclusive; `None` for all that was put.
+    /// Durable up to here, exclusive; `None` for all that was put. Rejected records that the connector
+    /// skips are passed over: an offset need not be behind them.
     pub upto: Option<Vec<QueueOffset>>,
     /// Records put since the last flush that can never succeed.
     pub rejected: Vec<Late>,

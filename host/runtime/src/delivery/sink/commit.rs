@@ -82,7 +82,7 @@ impl Job<'_> {
                 .iter_mut()
                 .find(|seat| seat.queue == end.queue)
             {
-                seat.durable = end.next;
+                seat.is_durable(end.next);
             }
             if self
                 .careful

@@ -54,13 +54,25 @@ impl Job<'_> {
             .filter_map(Seat::flushable)
             .collect();
         if let Some(flushed) = asked {
+            if self.ctx.spec.skip_bad_records {
+                for rejection in &flushed.rejected {
+                    let mut seats = self.hands.seats.iter_mut();
+                    // it may name any place
+                    let given = |seat: &&mut Seat| {
+                        seat.queue == rejection.queue && rejection.offset < seat.put
+                    };
+                    if let Some(seat) = seats.find(given) {
+                        seat.pass(rejection.offset);
+                    }
+                }
+            }
             if let Some(upto) = flushed.upto {
                 for end in &mut ends {
                     let covered = upto.iter().find(|known| known.queue == end.queue);
                     let covered = covered.map_or(0, |known| known.next);
                     let seat = self.hands.seats.iter().find(|seat| seat.queue == end.queue);
-                    let whole = seat.is_some_and(|seat| seat.is_covered(covered));
-                    if !whole && covered < end.next {
+                    let covered = seat.map_or(covered, |seat| seat.reach(covered));
+                    if covered < end.next {
                         end.next = covered;
                         // the rest is asked for again, records or not
                         self.unflushed = 1;

@@ -76,20 +76,34 @@ impl Hands {
     }
 
     /// Has the next batch read, as far as it was pulled: of the queues from the one whose turn it is on,
-    /// until there is enough.
+    /// until there is enough in all. What waits for a later batch counts, or each queue might hold a message
+    /// that is as large as none should be; but the one whose turn it is may always read one.
     pub(super) fn fill(&mut self, ctx: &TaskContext) {
-        let mut records = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
-        let mut bytes = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
+        let open = self.seats.iter().filter(|seat| !seat.paused);
+        let (mut waiting, mut size) = (0_usize, 0_usize);
+        for (messages, bytes) in open.map(Seat::held) {
+            waiting = waiting.saturating_add(messages);
+            size = size.saturating_add(bytes);
+        }
+        let most = usize::try_from(ctx.batch_records()).unwrap_or(usize::MAX);
+        let mut records = most.saturating_sub(waiting);
+        let most = usize::try_from(ctx.batch_bytes()).unwrap_or(usize::MAX);
+        let mut bytes = most.saturating_sub(size);
         let turn = self.turn.min(self.seats.len());
         let (before, from) = self.seats.split_at_mut(turn);
         let seats = from.iter_mut().chain(before);
-        for seat in seats.filter(|seat| !seat.paused) {
-            let (waiting, size) = seat.fill(records, bytes);
-            records = records.saturating_sub(waiting);
-            bytes = bytes.saturating_sub(size);
+        for (place, seat) in seats.filter(|seat| !seat.paused).enumerate() {
+            if place == 0 && seat.waiting.is_empty() {
+                (records, bytes) = (records.max(1), bytes.max(1));
+            }
             if records == 0 || bytes == 0 {
                 return;
             }
+            let before = seat.held();
+            seat.fill(records, bytes);
+            let after = seat.held();
+            records = records.saturating_sub(after.0.saturating_sub(before.0));
+            bytes = bytes.saturating_sub(after.1.saturating_sub(before.1));
         }
     }
 
@@ -111,7 +125,7 @@ impl Hands {
             };
             seat.paused = false;
             let next = own(starts, &seat.queue).unwrap_or(seat.durable);
-            seat.durable = next;
+            seat.is_durable(next);
             if next == seat.put {
                 continue;
             }

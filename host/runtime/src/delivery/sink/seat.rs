@@ -1,6 +1,6 @@
 //! One queue as a sink task sees it: what is waiting, what has been put, what is durable.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use connect_broker::{BrokerError, Incoming, Messages, Unreadable};
 use connect_record::{Queue, QueueOffset};
@@ -15,6 +15,8 @@ pub(crate) struct Seat {
     pub(crate) reader: Option<Reader>,
     /// Read and not yet put, in order: as much as a batch takes.
     pub(crate) waiting: VecDeque<Waiting>,
+    /// Bytes of these.
+    held: usize,
     /// Pulls that are not used up.
     pulls: VecDeque<Pull>,
     /// Everything below has been pulled.
@@ -25,6 +27,9 @@ pub(crate) struct Seat {
     given: u64,
     /// The next offset as the store has it.
     pub(crate) durable: u64,
+    /// Records from there on that the plugin rejected and the connector skips: a sink need not make durable
+    /// what it does not take.
+    passed: BTreeSet<u64>,
     /// The plugin asked for no records of this queue for now.
     pub(crate) paused: bool,
     /// Why the reader ended. Looked at once everything it brought has been put.
@@ -39,6 +44,14 @@ pub(crate) fn offset(message: &Waiting) -> u64 {
     match message {
         Ok(message) => message.queue_offset,
         Err(unreadable) => unreadable.offset,
+    }
+}
+
+/// What it takes in memory. One that cannot be read counts by what finding that out has cost.
+fn size(message: &Waiting) -> usize {
+    match message {
+        Ok(message) => message.bytes(),
+        Err(unreadable) => unreadable.spent,
     }
 }
 
@@ -69,11 +82,13 @@ impl Seat {
             partition,
             reader: None,
             waiting: VecDeque::new(),
+            held: 0,
             pulls: VecDeque::new(),
             pulled: next,
             put: next,
             given: next,
             durable: next,
+            passed: BTreeSet::new(),
             paused: false,
             trouble: None,
         }
@@ -90,25 +105,27 @@ impl Seat {
         self.settle_pulls();
     }
 
-    /// Reads on until so many messages, or messages of so many bytes, are waiting, and answers how many and
-    /// of how many bytes there are. Not further: what came compressed may be a thousand times as large.
-    pub(crate) fn fill(&mut self, records: usize, bytes: usize) -> (usize, usize) {
-        // one that cannot be read counts by what finding that out has cost
-        let size = |message: &Waiting| match message {
-            Ok(message) => message.bytes(),
-            Err(unreadable) => unreadable.spent,
-        };
-        let mut waiting: usize = self.waiting.iter().map(size).fold(0, usize::saturating_add);
+    /// Reads on: at most so many messages, and no more once those are of so many bytes. Not further: what came
+    /// compressed may be a thousand times as large.
+    pub(crate) fn fill(&mut self, records: usize, bytes: usize) {
+        let (records, bytes) = (
+            self.waiting.len().saturating_add(records),
+            self.held.saturating_add(bytes),
+        );
         for pull in &mut self.pulls {
-            while self.waiting.len() < records && waiting < bytes {
+            while self.waiting.len() < records && self.held < bytes {
                 let Some(message) = pull.unread.next() else {
                     break;
                 };
-                waiting = waiting.saturating_add(size(&message));
+                self.held = self.held.saturating_add(size(&message));
                 self.waiting.push_back(message);
             }
         }
-        (self.waiting.len(), waiting)
+    }
+
+    /// How many messages are waiting, and of how many bytes.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.waiting.len(), self.held)
     }
 
     /// Whether everything that was pulled has been put.
@@ -129,6 +146,7 @@ impl Seat {
         for _ in 0..count {
             if let Some(message) = self.waiting.pop_front() {
                 self.put = offset(&message) + 1;
+                self.held = self.held.saturating_sub(size(&message));
             }
         }
         if count > 0 && self.is_drained() {
@@ -142,10 +160,33 @@ impl Seat {
         self.given = self.given.max(offset + 1);
     }
 
-    /// Whether all that the plugin was given is durable in it when it is up to `covered`. What was skipped
-    /// behind that, or is not in the queue, it knows nothing of.
-    pub(crate) fn is_covered(&self, covered: u64) -> bool {
-        self.given <= covered.max(self.durable)
+    /// Notes that the plugin rejected the record at `offset`, and is let off it.
+    pub(crate) fn pass(&mut self, offset: u64) {
+        if offset >= self.durable {
+            self.passed.insert(offset);
+        }
+    }
+
+    /// How far everything is settled when the plugin has made all durable that it took below `covered`: over
+    /// what it rejected, and to the end where it was given nothing more. What was skipped behind that, or
+    /// is not in the queue, it knows nothing of.
+    pub(crate) fn reach(&self, covered: u64) -> u64 {
+        let mut reach = covered.max(self.durable);
+        while self.passed.contains(&reach) {
+            reach += 1;
+        }
+        if self.given <= reach {
+            reach = reach.max(self.put);
+        }
+        reach
+    }
+
+    /// Notes that the store has everything below `next`.
+    pub(crate) fn is_durable(&mut self, next: u64) {
+        self.durable = next;
+        if !self.passed.is_empty() {
+            self.passed = self.passed.split_off(&next);
+        }
     }
 
     /// Lets the reader pull again for each pull that is used up.
@@ -164,12 +205,15 @@ impl Seat {
     pub(crate) fn rewind(&mut self, next: u64, reader: Option<Reader>) {
         self.reader = reader;
         self.waiting.clear();
+        self.held = 0;
         self.pulls.clear();
         self.trouble = None;
         self.pulled = next;
         self.put = next;
         // what it was given before a jump ahead is still to become durable
         self.given = self.given.min(next);
+        // what it rejected there it is asked about again
+        drop(self.passed.split_off(&next));
     }
 
     /// What a flush that covers everything put would make durable.

@@ -383,12 +383,7 @@ impl Job<'_> {
         if waiting {
             self.ctx.report.running(None);
         }
-        for (index, offset) in &origins {
-            if let Some(seat) = self.hands.seats.get_mut(*index) {
-                seat.gave(*offset);
-            }
-        }
-        let refused = self.refusals(rejected, &origins);
+        let refused = self.taken(rejected, &origins);
         for (index, count) in &counts {
             if let Some(seat) = self.hands.seats.get_mut(*index) {
                 seat.taken(*count);

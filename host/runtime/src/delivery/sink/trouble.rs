@@ -1,6 +1,8 @@
 //! When a sink's record, batch or queue is in trouble: what is committed first, and which error
 //! names which record.
 
+use std::collections::BTreeSet;
+
 use connect_record::Queue;
 use connect_sandbox::Rejected;
 
@@ -71,12 +73,25 @@ impl Job<'_> {
         }
     }
 
-    /// The rejected records that the connector does not skip, by seat and offset.
-    pub(super) fn refusals(
-        &self,
+    /// Notes which records the plugin has taken, and gives those it rejected and the connector does not
+    /// skip, by seat and offset.
+    pub(super) fn taken(
+        &mut self,
         rejected: Vec<Rejected>,
         origins: &[(usize, u64)],
     ) -> Vec<(usize, u64, String)> {
+        let mut skipped = BTreeSet::new();
+        if self.ctx.spec.skip_bad_records {
+            let numbers = rejected.iter().map(|rejection| rejection.index);
+            skipped.extend(numbers.filter_map(|number| usize::try_from(number).ok()));
+        }
+        for (number, (index, offset)) in origins.iter().enumerate() {
+            match self.hands.seats.get_mut(*index) {
+                Some(seat) if skipped.contains(&number) => seat.pass(*offset),
+                Some(seat) => seat.gave(*offset),
+                None => {}
+            }
+        }
         let mut refused = Vec::new();
         for rejection in rejected {
             let origin = usize::try_from(rejection.index)

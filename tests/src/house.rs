@@ -1,8 +1,6 @@
 //! A worker with a healthy pair of connectors beside whatever is tried out, for the suites of bad
 //! records and bad plugins. What the pair must show: it loses nothing, stays in order, goes on.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,9 +35,7 @@ impl House {
     /// # Errors
     /// It cannot be written.
     pub fn append(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.setup.file(name);
-        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(file.write_all(text.as_bytes())?)
+        self.setup.append(name, text)
     }
 
     /// Creates or changes a connector.

@@ -1,5 +1,7 @@
 //! A worker for a test: its working directory, its configuration, its process.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -123,6 +125,16 @@ impl Setup {
     /// A file in the working directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+
+    /// Adds to a file in the working directory, and makes it where there is none.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn append(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.file(name);
+        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(file.write_all(text.as_bytes())?)
     }
 
     /// Starts a worker; it runs and REST answers when this returns.

@@ -1,7 +1,5 @@
 //! After a restart every connector is there, where it was, in the state it was in.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,12 +27,6 @@ fn create_pair(rest: &Rest, name: &str) -> Result<()> {
     )
 }
 
-fn append(setup: &Setup, name: &str, text: &str) -> Result<()> {
-    let path = setup.file(&format!("{name}.txt"));
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
-}
-
 fn content(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
@@ -51,8 +43,8 @@ fn comes_back_as_it_was(stop: impl FnOnce(Worker) -> Result<()>) -> Result<()> {
     alone(|folder| {
         let cluster = Cluster::started(folder)?;
         let setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?;
-        append(&setup, "running", "one\n")?;
-        append(&setup, "held", "one\n")?;
+        setup.append("running.txt", "one\n")?;
+        setup.append("held.txt", "one\n")?;
         let worker = setup.start()?;
         let rest = worker.rest()?;
         create_pair(rest, "running")?;
@@ -65,8 +57,8 @@ fn comes_back_as_it_was(stop: impl FnOnce(Worker) -> Result<()>) -> Result<()> {
         let before = rest.connectors()?;
         stop(worker)?;
 
-        append(&setup, "running", "two\n")?;
-        append(&setup, "held", "two\n")?;
+        setup.append("running.txt", "two\n")?;
+        setup.append("held.txt", "two\n")?;
         let worker = setup.start()?;
         let rest = worker.rest()?;
         ensure!(
@@ -120,7 +112,7 @@ fn a_deleted_connector_does_not_come_back() -> Result<()> {
     alone(|folder| {
         let cluster = Cluster::started(folder)?;
         let setup = Setup::new(&folder.join("worker"), &cluster.namesrv())?;
-        append(&setup, "some", "one\n")?;
+        setup.append("some.txt", "one\n")?;
         let worker = setup.start()?;
         create_pair(worker.rest()?, "some")?;
         arrives(&setup, "some", "one\n")?;

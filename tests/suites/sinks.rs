@@ -2,8 +2,6 @@
 //! rejections in several queues, seeks and pauses, forgotten partitions. Offsets and positions tell
 //! the truth all the same, so a restart loses nothing.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -71,12 +69,6 @@ fn fill(worker: &Worker, setup: &Setup, topic: &str, count: u64) -> Result<()> {
         let durable = setup.durable()?;
         Ok(["p0", "p1"].map(|p| durable.position("feed", p) == Some(&end)) == [true, true])
     })
-}
-
-fn append(setup: &Setup, name: &str, text: &str) -> Result<()> {
-    let path = setup.file(name);
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
 }
 
 /// A broker and what a worker needs to try out these guests.
@@ -170,7 +162,7 @@ fn a_flush_that_is_put_off_until_the_stop_commits_nothing() -> Result<()> {
             lines.iter().map(|(.., value)| value.clone()).collect()
         };
         std::fs::write(&open, "")?;
-        append(&setup, "feed.txt", "one\ntwo\n")?;
+        setup.append("feed.txt", "one\ntwo\n")?;
         let worker = setup.start()?;
         let rest = worker.rest()?;
         rest.create(
@@ -188,7 +180,7 @@ fn a_flush_that_is_put_off_until_the_stop_commits_nothing() -> Result<()> {
         })?;
 
         std::fs::remove_file(&open)?;
-        append(&setup, "feed.txt", "three\nfour\n")?;
+        setup.append("feed.txt", "three\nfour\n")?;
         // It says so only of a flush, which it is asked for only with records in its hands.
         wait::until_true("the sink puts off its flush", PATIENCE, || {
             let tasks = rest.tasks("sink")?;

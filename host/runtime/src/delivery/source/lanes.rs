@@ -80,6 +80,13 @@ struct Lane {
     held: bool,
 }
 
+impl Lane {
+    /// Whether a send may start: such a queue stands in [`Lanes::ready`], once.
+    fn is_ready(&self) -> bool {
+        !self.waiting.is_empty() && !self.flying && !self.held
+    }
+}
+
 /// All queues of one task.
 pub(crate) struct Lanes {
     broker: Arc<dyn Broker>,
@@ -155,10 +162,11 @@ impl Lanes {
     pub(crate) fn push(&mut self, queue: &Queue, parcel: Parcel) {
         self.bytes += parcel.size;
         if let Some(lane) = self.lanes.get_mut(queue) {
-            if lane.waiting.is_empty() && !lane.flying && !lane.held {
+            let waited = lane.is_ready();
+            lane.waiting.push_back(parcel);
+            if lane.is_ready() && !waited {
                 self.ready.push_back(queue.clone());
             }
-            lane.waiting.push_back(parcel);
         } else {
             let lane = Lane {
                 waiting: VecDeque::from([parcel]),
@@ -244,7 +252,7 @@ impl Lanes {
             for parcel in flight.left.into_iter().rev() {
                 lane.waiting.push_front(parcel);
             }
-            if !lane.held && !lane.waiting.is_empty() {
+            if lane.is_ready() {
                 self.ready.push_back(landed.queue.clone());
             }
         }
@@ -255,7 +263,7 @@ impl Lanes {
     pub(crate) fn release(&mut self, queue: &Queue) {
         if let Some(lane) = self.lanes.get_mut(queue).filter(|lane| lane.held) {
             lane.held = false;
-            if !lane.flying && !lane.waiting.is_empty() {
+            if lane.is_ready() {
                 self.ready.push_back(queue.clone());
             }
         }

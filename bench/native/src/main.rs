@@ -74,8 +74,13 @@ enum What {
     },
     /// Only makes the topic.
     Make,
-    /// Says when the topic holds its first message and when so many.
+    /// Says when the topic has taken its first message and when so many; adds a message at each look.
     Watch {
+        #[arg(long)]
+        records: u64,
+    },
+    /// Waits until the topic shows so many messages.
+    Filled {
         #[arg(long)]
         records: u64,
     },
@@ -130,6 +135,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         What::Consume { records } => bare::consume(broker, queues, records).await,
         What::Make => Ok(()),
         What::Watch { records } => topic::watch(&*broker, &queues, records).await,
+        What::Filled { records } => topic::filled(&*broker, &queues, records).await,
         What::Rate { seconds } => {
             topic::rate(&*broker, &queues, Duration::from_secs(seconds)).await
         }

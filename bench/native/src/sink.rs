@@ -1,5 +1,6 @@
-//! Queues to lines of files: pulled ahead by one, appended, and flushed to disk before the offsets
-//! are made durable and mirrored to the broker, as often as the worker does it.
+//! Queues to lines of files: up to four pulls ahead, appended, and flushed to disk before the offsets are
+//! made durable and mirrored to the broker, as often as the worker does it, and as it does while the next
+//! lines are written.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -12,7 +13,7 @@ use connect_broker::{Broker, Messages, Pulled};
 use connect_record::Queue;
 use connect_store::{Store, StoredOffset};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::{PULL, WAIT};
@@ -21,6 +22,8 @@ use crate::{PULL, WAIT};
 const FLUSH_RECORDS: u64 = 10_000;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 const GROUP: &str = "native";
+/// Pulls that wait, beside the one that was made and the one that is taken.
+const AHEAD: usize = 2;
 
 pub(crate) async fn run(
     broker: Arc<dyn Broker>,
@@ -41,9 +44,9 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// What is pulled from `queue`, one pull ahead of whoever takes it.
+/// What is pulled from `queue`, as many pulls ahead of whoever takes it as the worker's.
 pub(crate) fn pulls(broker: Arc<dyn Broker>, queue: Queue) -> mpsc::Receiver<Result<Messages>> {
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let mut offset = 0;
         loop {
@@ -74,6 +77,7 @@ async fn append(broker: Arc<dyn Broker>, queue: Queue, store: Store, path: PathB
     let mut pulls = pulls(broker.clone(), queue.clone());
     let mut lines = Vec::with_capacity(1 << 20);
     let (mut next, mut unflushed, mut due) = (0, 0, Instant::now() + FLUSH_INTERVAL);
+    let mut committing: Option<JoinHandle<Result<()>>> = None;
     loop {
         let brought = tokio::time::timeout_at(due, pulls.recv()).await;
         match brought {
@@ -93,16 +97,24 @@ async fn append(broker: Arc<dyn Broker>, queue: Queue, store: Store, path: PathB
         }
         if unflushed >= FLUSH_RECORDS || (unflushed > 0 && due <= Instant::now()) {
             write(&mut file, &mut lines)?;
-            file.sync_data()?;
+            // nobody else's pulls wait for the disk, and one flush is at work at a time
+            let durable = file.try_clone()?;
+            tokio::task::spawn_blocking(move || durable.sync_data()).await??;
             let offset = StoredOffset {
                 topic: queue.topic.to_string(),
                 broker: queue.broker.to_string(),
                 id: queue.id,
                 next,
             };
-            store.commit_offsets(GROUP, &[offset]).await?;
-            let (broker, queue) = (broker.clone(), queue.clone());
-            tokio::spawn(async move { broker.commit_offset(GROUP, &queue, next).await });
+            if let Some(committing) = committing.take() {
+                committing.await??;
+            }
+            let (store, broker, queue) = (store.clone(), broker.clone(), queue.clone());
+            committing = Some(tokio::spawn(async move {
+                store.commit_offsets(GROUP, &[offset]).await?;
+                broker.commit_offset(GROUP, &queue, next).await?;
+                anyhow::Ok(())
+            }));
             unflushed = 0;
         }
         if due <= Instant::now() {

@@ -86,6 +86,8 @@ struct Lines {
     file: File,
     /// What was read and not yet sent.
     rest: BytesMut,
+    /// So much of it has no line's end.
+    seen: usize,
     offset: u64,
 }
 
@@ -95,6 +97,7 @@ impl Lines {
         Ok(Self {
             file,
             rest: BytesMut::new(),
+            seen: 0,
             offset: 0,
         })
     }
@@ -105,12 +108,15 @@ impl Lines {
         let now = now.to_string();
         let mut messages = Vec::with_capacity(MAX_BATCH_MESSAGES);
         while messages.len() < MAX_BATCH_MESSAGES {
-            let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') else {
+            let unseen = self.rest.get(self.seen..).unwrap_or_default();
+            let Some(end) = memchr::memchr(b'\n', unseen).map(|at| self.seen + at) else {
+                self.seen = self.rest.len();
                 if self.read()? == 0 {
                     break;
                 }
                 continue;
             };
+            self.seen = 0;
             let mut line = self.rest.split_to(end + 1);
             self.offset += line.len() as u64;
             line.truncate(end);

@@ -18,11 +18,17 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Without a new message.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The message that asks for a place.
+const PROBE: &str = "a look";
+
+/// Says when the topic has taken its first message and when so many. Of a topic that nobody but
+/// [`verify`] reads: it has the messages that ask, too.
 pub(crate) async fn watch(broker: &dyn Broker, queues: &[Queue], records: u64) -> Result<()> {
     let begun = Instant::now();
-    let (mut last, mut since) = (0, Instant::now());
+    let (mut last, mut since, mut asked) = (0, Instant::now(), 0);
     loop {
-        let count = count(broker, queues).await?;
+        let count = taken(broker, queues).await? - asked;
+        asked += queues.len() as u64;
         if count != last {
             if last == 0 {
                 println!("first {count} {:.6}", begun.elapsed().as_secs_f64());
@@ -40,13 +46,26 @@ pub(crate) async fn watch(broker: &dyn Broker, queues: &[Queue], records: u64) -
     }
 }
 
-/// Messages ever put into these queues.
-async fn count(broker: &dyn Broker, queues: &[Queue]) -> Result<u64> {
-    let mut count = 0;
-    for queue in queues {
-        count += broker.bounds(queue).await?.1;
+/// Waits until the topic shows so many messages, without adding any.
+pub(crate) async fn filled(broker: &dyn Broker, queues: &[Queue], records: u64) -> Result<()> {
+    let (mut last, mut since) = (0, Instant::now());
+    loop {
+        let mut count = 0;
+        for queue in queues {
+            count += broker.bounds(queue).await?.1;
+        }
+        if count >= records {
+            println!("done {count} 0");
+            return Ok(());
+        }
+        if count != last {
+            (last, since) = (count, Instant::now());
+        }
+        if since.elapsed() > PATIENCE {
+            bail!("{count} of {records} records, and no more");
+        }
+        tokio::time::sleep(LOOK).await;
     }
-    Ok(count)
 }
 
 /// Messages that these queues have taken, told by the place a message of ours gets: what a broker under
@@ -54,7 +73,7 @@ async fn count(broker: &dyn Broker, queues: &[Queue]) -> Result<u64> {
 async fn taken(broker: &dyn Broker, queues: &[Queue]) -> Result<u64> {
     let mut count = 0;
     for queue in queues {
-        count += broker.send(queue, &[Outgoing::new("a look")]).await?;
+        count += broker.send(queue, &[Outgoing::new(PROBE)]).await?;
     }
     Ok(count)
 }
@@ -65,7 +84,8 @@ pub(crate) async fn rate(broker: &dyn Broker, queues: &[Queue], within: Duration
     tokio::time::sleep(within).await;
     let after = taken(broker, queues).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    println!("rate {:.1}", (after - before) as f64 / seconds);
+    let between = after - before - queues.len() as u64;
+    println!("rate {:.1}", between as f64 / seconds);
     Ok(())
 }
 
@@ -96,17 +116,20 @@ pub(crate) async fn verify(
     }
     let mut seen: u64 = 0;
     for queue in queues {
-        let (_, end) = broker.bounds(&queue).await?;
-        if end == 0 {
-            continue;
-        }
+        // everything before the place of one more message is looked at, as soon as it can be read
+        let end = broker.send(&queue, &[Outgoing::new(PROBE)]).await?;
         let mut pulls = pulls(broker.clone(), queue);
         let mut next = 0;
-        while next < end {
+        while next <= end {
             let messages = pulls.recv().await.context("the queue ended")??.read()?;
             for message in messages {
                 next = message.queue_offset + 1;
-                if without.is_some_and(|text| message.body == text.as_bytes()) {
+                let extra = [Some(PROBE), without];
+                if extra
+                    .iter()
+                    .flatten()
+                    .any(|text| message.body == text.as_bytes())
+                {
                     continue;
                 }
                 *contents.entry(hash(&message.body)).or_default() -= 1;

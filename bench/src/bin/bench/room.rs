@@ -113,7 +113,7 @@ impl Room {
         let native = self.native(&namesrv, "full", &log);
         let mut source = self.native_source(&native, "fill")?;
         native.ask(
-            &["watch", "--records", &self.case.records.to_string()],
+            &["filled", "--records", &self.case.records.to_string()],
             "done",
         )?;
         source.kill()
@@ -204,8 +204,9 @@ impl Room {
         if subject == Subject::Bare {
             let records = self.case.records.to_string();
             let mut consumer = native.start(&["consume", "--records", &records])?;
+            let first = mark(&consumer.line("first", PATIENCE)?)?;
             let done = mark(&consumer.line("done", PATIENCE * 5)?)?;
-            return Ok(self.ran((0.0, 0.0), done, (Duration::ZERO, 0)));
+            return Ok(self.ran(first, done, (Duration::ZERO, 0)));
         }
         let before = self.worker.usage()?.cpu;
         let mut process = match subject {

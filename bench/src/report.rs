@@ -97,8 +97,8 @@ impl Goal {
 
     fn text(self) -> String {
         match self {
-            Self::AtLeast(mille) => format!(">= {:.2}", f64::from(mille) / 1_000.0),
-            Self::AtMost(mille) => format!("<= {:.2}", f64::from(mille) / 1_000.0),
+            Self::AtLeast(mille) => format!(">= {}", f64::from(mille) / 1_000.0),
+            Self::AtMost(mille) => format!("<= {}", f64::from(mille) / 1_000.0),
             Self::Below(mille) => format!("at most {}", f64::from(mille) / 1_000.0),
         }
     }

@@ -14,6 +14,8 @@ use crate::stage::{Broker, Kind, PATIENCE};
 
 /// Tasks of one connector.
 const TASKS: usize = 1_000;
+/// Memory of one, in KiB.
+const EACH: Goal = Goal::Below(256_000);
 /// How long processor time is counted.
 const WATCHED: Duration = Duration::from_secs(60);
 
@@ -107,7 +109,7 @@ fn idle(
         goal,
     };
     Ok(vec![
-        one("memory of each", "KiB", each(memory), None),
+        one("memory of each", "KiB", each(memory), Some(EACH)),
         one("processor time of all", "% of a core", share * 100.0, cpu),
         one("start of all", "s", started.as_secs_f64(), None),
     ])

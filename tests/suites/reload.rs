@@ -53,7 +53,9 @@ fn each_record_passes_one_version_of_source_and_sink() -> Result<()> {
 #[test]
 fn a_broken_version_is_left_again_and_nothing_is_lost_or_repeated() -> Result<()> {
     alone(|folder| {
-        let (_cluster, relay, mut worker, rest) = Relay::at_work(folder, TRIAL, 1, &[], 500)?;
+        // so fast that the version that fails after 1 000 records has not flushed them
+        let full = [("pause", "0")];
+        let (_cluster, relay, mut worker, rest) = Relay::at_work(folder, TRIAL, 1, &full, 500)?;
         let broken = [
             ("source", ["10", "11", "12", "13", "14"].as_slice()),
             (
@@ -94,8 +96,7 @@ fn a_broken_version_is_left_again_and_nothing_is_lost_or_repeated() -> Result<()
         let sent = relay.drain(&worker, 1)?;
         let lines = lines(&relay.out())?;
         exactly_once(&lines, &sent)?;
-        // only one of them flushes anything, and what it has flushed stays
-        for line in lines.iter().filter(|line| line.sink != "10.50.14") {
+        for line in &lines {
             ensure!(!line.sink.starts_with("10.50.1"), "{line:?}");
         }
         Ok(())

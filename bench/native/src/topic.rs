@@ -24,11 +24,32 @@ const PROBE: &str = "a look";
 /// Says when the topic has taken its first message and when so many. Of a topic that nobody but
 /// [`verify`] reads: it has the messages that ask, too.
 pub(crate) async fn watch(broker: &dyn Broker, queues: &[Queue], records: u64) -> Result<()> {
-    let begun = Instant::now();
-    let (mut last, mut since, mut asked) = (0, Instant::now(), 0);
-    loop {
+    let mut asked = 0;
+    reaches(records, async || {
         let count = taken(broker, queues).await? - asked;
         asked += queues.len() as u64;
+        Ok(count)
+    })
+    .await
+}
+
+/// As [`watch`], by what the topic shows: later, and without adding a message.
+pub(crate) async fn filled(broker: &dyn Broker, queues: &[Queue], records: u64) -> Result<()> {
+    reaches(records, async || {
+        let mut count = 0;
+        for queue in queues {
+            count += broker.bounds(queue).await?.1;
+        }
+        Ok(count)
+    })
+    .await
+}
+
+async fn reaches(records: u64, mut count: impl AsyncFnMut() -> Result<u64>) -> Result<()> {
+    let begun = Instant::now();
+    let (mut last, mut since) = (0, Instant::now());
+    loop {
+        let count = count().await?;
         if count != last {
             if last == 0 {
                 println!("first {count} {:.6}", begun.elapsed().as_secs_f64());
@@ -38,28 +59,6 @@ pub(crate) async fn watch(broker: &dyn Broker, queues: &[Queue], records: u64) -
         if count >= records {
             println!("done {count} {:.6}", begun.elapsed().as_secs_f64());
             return Ok(());
-        }
-        if since.elapsed() > PATIENCE {
-            bail!("{count} of {records} records, and no more");
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Waits until the topic shows so many messages, without adding any.
-pub(crate) async fn filled(broker: &dyn Broker, queues: &[Queue], records: u64) -> Result<()> {
-    let (mut last, mut since) = (0, Instant::now());
-    loop {
-        let mut count = 0;
-        for queue in queues {
-            count += broker.bounds(queue).await?.1;
-        }
-        if count >= records {
-            println!("done {count} 0");
-            return Ok(());
-        }
-        if count != last {
-            (last, since) = (count, Instant::now());
         }
         if since.elapsed() > PATIENCE {
             bail!("{count} of {records} records, and no more");

@@ -99,11 +99,9 @@ impl Hands {
             if records == 0 || bytes == 0 {
                 return;
             }
-            let before = seat.held();
-            seat.fill(records, bytes);
-            let after = seat.held();
-            records = records.saturating_sub(after.0.saturating_sub(before.0));
-            bytes = bytes.saturating_sub(after.1.saturating_sub(before.1));
+            let (read, added) = seat.fill(records, bytes);
+            records = records.saturating_sub(read);
+            bytes = bytes.saturating_sub(added);
         }
     }
 

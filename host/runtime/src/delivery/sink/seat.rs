@@ -105,22 +105,22 @@ impl Seat {
         self.settle_pulls();
     }
 
-    /// Reads on: at most so many messages, and no more once those are of so many bytes. Not further: what came
-    /// compressed may be a thousand times as large.
-    pub(crate) fn fill(&mut self, records: usize, bytes: usize) {
-        let (records, bytes) = (
-            self.waiting.len().saturating_add(records),
-            self.held.saturating_add(bytes),
-        );
+    /// Reads on: at most so many messages, and no more once those are of so many bytes. Answers how many of
+    /// how many bytes it was. Not further: what came compressed may be a thousand times as large.
+    pub(crate) fn fill(&mut self, records: usize, bytes: usize) -> (usize, usize) {
+        let (mut read, mut added) = (0, 0_usize);
         for pull in &mut self.pulls {
-            while self.waiting.len() < records && self.held < bytes {
+            while read < records && added < bytes {
                 let Some(message) = pull.unread.next() else {
                     break;
                 };
-                self.held = self.held.saturating_add(size(&message));
+                added = added.saturating_add(size(&message));
+                read += 1;
                 self.waiting.push_back(message);
             }
         }
+        self.held = self.held.saturating_add(added);
+        (read, added)
     }
 
     /// How many messages are waiting, and of how many bytes.
